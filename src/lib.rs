@@ -1,1 +1,25 @@
+//! agegate: an age gate for kiosks, turnstiles and doors that decides on the device and keeps no picture.
+//!
+//! The stages, in the order of the data:
+//!
+//! ```text
+//! camera -> Frame -> detector -> Face -> align -> Chip -> age model -> AgeEstimate
+//!                      -> visit (track, quality, evidence) -> policy -> Decision
+//!                                                      -> relay, display, audit log
+//! ```
+//!
+//! `visit` and `policy` are pure: time comes in with the frame. See `ARCHITECTURE.md`.
+
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod age;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod evaluate;
+pub mod picture;
+pub mod policy;
+pub mod quality;
+pub mod vision;
+pub mod visit;

@@ -141,7 +141,7 @@ def main() -> None:
             done = (epoch * steps + step) / total
             rate = args.rate * min(1.0, (epoch * steps + step + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * done))
             for groups in optimiser.param_groups:
-                groups["lr"] = max(rate, args.rate * 0.005)
+                groups["lr"] = float(max(rate, args.rate * 0.005))
             x = torch.from_numpy(train_pixels[index]).permute(0, 3, 1, 2).float()
             x = normalise(augment.chips(x, side, 1.0 if done < 0.85 else 0.6, generator)).to(where)
             target_ages = ages[index].to(where)

@@ -188,7 +188,7 @@ def main() -> None:
             at = round_ * args.steps + step
             rate = args.rate * min(1.0, (at + 1) / 150) * (0.5 + 0.5 * math.cos(math.pi * at / total))
             for group in optimiser.param_groups:
-                group["lr"] = max(rate, args.rate * 0.01)
+                group["lr"] = float(max(rate, args.rate * 0.01))
             pixels = pixels.numpy() if isinstance(pixels, torch.Tensor) else pixels
             outputs = model(normalise(pixels).to(where))
             loss, values = loss_of(outputs, [w.to(where) for w in wanted])

@@ -1,0 +1,223 @@
+//! The command line's definition; manual page and shell completions are made from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An age gate that decides on the device and keeps no picture.
+///
+/// Looks at a visitor for a second, opens a relay for whoever is surely old enough, asks everybody else for ID, and logs
+/// the decision. When anything goes wrong, the door stays shut.
+#[derive(Debug, Parser)]
+#[command(name = "agegate", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gate: camera, relay, display and log as configured.
+    Run(ConfigArgs),
+    /// Show the whole gate at work with nothing attached; the relay is simulated.
+    Demo(DemoArgs),
+    /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: `run` would not start.
+    Check(ConfigArgs),
+    /// Read the decision log.
+    Log(LogArgs),
+    /// Drive the lock to its safe state.
+    Relay(RelayArgs),
+    /// Run recorded pictures through detection, visit and policy, and print the decisions.
+    Replay(ReplayArgs),
+    /// Find faces in pictures.
+    Detect(DetectArgs),
+    /// Measure the embedded models on labelled pictures.
+    Evaluate(EvaluateArgs),
+    /// Choose the policy that keeps a bound on the minors let in.
+    Calibrate(CalibrateArgs),
+    /// Print shell completions or the manual page.
+    #[command(hide = true)]
+    Generate(GenerateArgs),
+    /// Hold the relay for the daemon, and let go when it dies or hangs.
+    #[command(hide = true)]
+    RelayKeeper(ConfigArgs),
+}
+
+/// Which configuration.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+/// `agegate demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder of pictures, Motion-JPEG or Y4M file, or V4L2 device. Default: visitors who do not exist, made by the program.
+    #[arg(long, value_name = "PATH")]
+    pub frames: Option<PathBuf>,
+    /// Folder for the pictures of the display, the contact sheet and the log.
+    #[arg(long, value_name = "DIR", default_value = "demo-out")]
+    pub out: PathBuf,
+    /// Language of the screens: en or de.
+    #[arg(long, default_value = "en", value_parser = ["en", "de"])]
+    pub language: String,
+    /// Do not draw the display to the terminal.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `agegate log`
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: LogCommand,
+}
+
+/// Ways to read the log.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Print the records, oldest first.
+    Show(LogSource),
+    /// Check the chain: says which record was changed, removed or reordered. Exit code 1 if any.
+    Verify(LogSource),
+    /// Count decisions and reasons by day.
+    Stats(LogSource),
+    /// Write the decisions as CSV to standard output.
+    Export(LogSource),
+}
+
+/// Which log.
+#[derive(Clone, Debug, Args)]
+pub struct LogSource {
+    /// Folder of the log; default: the one of the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Configuration file that names the folder.
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    pub config: PathBuf,
+    /// Print JSON instead of text (show, stats and verify).
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `agegate relay`
+#[derive(Debug, Args)]
+pub struct RelayArgs {
+    /// De-energise the relay.
+    #[arg(long, required = true)]
+    pub off: bool,
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+/// `agegate replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Pictures, folders of pictures, Motion-JPEG or Y4M files, in the order of time.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Configuration file; default: the built-in configuration.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Pictures a second.
+    #[arg(long, default_value_t = 10.0)]
+    pub rate: f32,
+    /// Print a line for every picture, not only for decisions.
+    #[arg(long)]
+    pub frames: bool,
+    /// Read a single picture this many times, as a visitor who stands still.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: u32,
+}
+
+/// `agegate detect`
+#[derive(Debug, Args)]
+pub struct DetectArgs {
+    /// Pictures, or folders of pictures.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Write the faces as JSON: path to a list of {score, box, landmarks}.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the pictures with boxes and landmarks drawn in.
+    #[arg(long, value_name = "DIR")]
+    pub annotate: Option<PathBuf>,
+    /// Score from which on something is a face; default: the model's own.
+    #[arg(long, value_name = "SCORE")]
+    pub score: Option<f32>,
+    /// Another detector than the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub detector: Option<PathBuf>,
+}
+
+/// `agegate evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Folder of pictures named [age]_[gender]_[ethnicity]_[date].jpg, or a CSV of path,age[,gender[,group]].
+    #[arg(long, value_name = "DIR")]
+    pub dataset: PathBuf,
+    /// The pictures are aligned chips: skip the detector.
+    #[arg(long)]
+    pub aligned: bool,
+    /// Write the figures as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write one line a picture as CSV: path, true age, estimated age, P(age >= 18), P(female).
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
+    /// Write a report (HTML, JSON, CSV) to this folder.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Put the worst pictures themselves into the report, not only their names.
+    #[arg(long, requires = "report")]
+    pub with_pictures: bool,
+    /// Another detector than the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub detector: Option<PathBuf>,
+    /// Another age estimator than the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub age_model: Option<PathBuf>,
+}
+
+/// `agegate calibrate`
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// Folder or CSV of labelled pictures, as for `evaluate`.
+    #[arg(long, value_name = "DIR")]
+    pub dataset: PathBuf,
+    /// The pictures are aligned chips.
+    #[arg(long)]
+    pub aligned: bool,
+    /// The legal limit in years.
+    #[arg(long, default_value_t = 18)]
+    pub threshold: u8,
+    /// Largest share of 13-17-year-olds let in: the upper end of its 95 % interval stays under it.
+    #[arg(long, default_value_t = 0.01)]
+    pub max_false_accept: f64,
+    /// Challenge age in years; `auto` chooses it together with the confidence.
+    #[arg(long, default_value = "25")]
+    pub challenge: String,
+    /// Frames of a simulated visit.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub frames: u32,
+    /// Where to write the policy block; default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Another age estimator than the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub age_model: Option<PathBuf>,
+}
+
+/// `agegate generate`
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Folder to write the manual page and the completions to.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}

@@ -1,0 +1,162 @@
+//! `agegate detect`: faces, scores and landmarks of pictures.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use image::{Rgb, RgbImage};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{Exit, Outcome, make_folder, write};
+use crate::{
+    cli::DetectArgs,
+    evaluate::progress_bar,
+    picture,
+    vision::{Detector, Face},
+};
+
+/// A face as the JSON has it, in pixels of its picture.
+#[derive(Serialize)]
+struct FaceJson {
+    score: f32,
+    #[serde(rename = "box")]
+    bounds: [f32; 4],
+    landmarks: [[f32; 2]; 5],
+}
+
+impl From<&Face> for FaceJson {
+    fn from(face: &Face) -> Self {
+        let b = face.bounds;
+        Self { score: face.score, bounds: [b.x0, b.y0, b.x1, b.y1], landmarks: face.landmarks.map(|p| [p.x, p.y]) }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If no picture is found, the model fails or a result cannot be written. Unreadable pictures are listed and make the exit
+/// code 1.
+pub fn run(args: &DetectArgs) -> Outcome {
+    let detector = Detector::load(args.detector.as_deref())?;
+    let score = args.score.unwrap_or_else(|| detector.shipped_score());
+    if !(0.01..1.0).contains(&score) {
+        return Err(format!("--score {score}: expected 0.01 or more, below 1").into());
+    }
+    let files = pictures_in(&args.paths)?;
+    if let Some(folder) = &args.annotate {
+        make_folder(folder)?;
+    }
+    let bar = progress_bar(files.len() as u64, "pictures");
+    let results: Vec<(PathBuf, Result<Vec<Face>, String>)> = files
+        .into_par_iter()
+        .map(|path| {
+            let found = search(&detector, &path, score, args.annotate.as_deref());
+            bar.inc(1);
+            (path, found)
+        })
+        .collect();
+    bar.finish_and_clear();
+
+    let mut json: BTreeMap<String, Vec<FaceJson>> = BTreeMap::new();
+    let (mut faces, mut failures) = (0, 0);
+    for (path, result) in &results {
+        match result {
+            Err(reason) => {
+                failures += 1;
+                eprintln!("{reason}");
+            }
+            Ok(found) => {
+                faces += found.len();
+                json.insert(path.display().to_string(), found.iter().map(FaceJson::from).collect());
+                if args.json.is_none() || results.len() <= 20 {
+                    print_faces(path, found);
+                }
+            }
+        }
+    }
+    println!("{} pictures, {faces} faces, {failures} unreadable", results.len());
+    if let Some(path) = &args.json {
+        write(path, serde_json::to_vec_pretty(&json)?)?;
+    }
+    Ok(if failures == 0 { Exit::Success } else { Exit::Found })
+}
+
+fn search(detector: &Detector, path: &Path, score: f32, annotate: Option<&Path>) -> Result<Vec<Face>, String> {
+    let mut picture = picture::open(path).map_err(|e| e.to_string())?;
+    let found = detector.detect_above(&picture, score).map_err(|e| format!("{}: {e}", path.display()))?;
+    if let Some(folder) = annotate {
+        for face in &found {
+            draw(&mut picture, face);
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let target = folder.join(format!("{name}.faces.png"));
+        picture.save(&target).map_err(|e| format!("{}: cannot write it: {e}", target.display()))?;
+    }
+    Ok(found)
+}
+
+/// The pictures named by files and folders; folders are searched one level deep, in the order of names.
+///
+/// # Errors
+/// If a path does not exist or nothing is found.
+pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            if !path.exists() {
+                return Err(format!("{}: no such file or folder", path.display()));
+            }
+            files.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).map_err(|e| format!("{}: cannot read the folder: {e}", path.display()))?;
+        let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
+        inside.sort();
+        files.append(&mut inside);
+    }
+    if files.is_empty() {
+        return Err("no JPEG or PNG picture found".into());
+    }
+    Ok(files)
+}
+
+/// Whether a file's name says JPEG or PNG.
+#[must_use]
+pub fn is_picture(path: &Path) -> bool {
+    let end = path.extension().unwrap_or_default().to_ascii_lowercase();
+    ["jpg", "jpeg", "png"].iter().any(|known| end == *known)
+}
+
+fn print_faces(path: &Path, faces: &[Face]) {
+    println!("{}: {} {}", path.display(), faces.len(), if faces.len() == 1 { "face" } else { "faces" });
+    for face in faces {
+        let b = face.bounds;
+        let points: Vec<String> = face.landmarks.iter().map(|p| format!("{:.0},{:.0}", p.x, p.y)).collect();
+        println!("  score {:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}", face.score, b.x0, b.y0, b.x1, b.y1, points.join(" "));
+    }
+}
+
+/// Draws box and landmarks, as wide as a hundredth of the picture.
+fn draw(picture: &mut RgbImage, face: &Face) {
+    let wide = (picture.width().max(picture.height()) / 250).max(1) as i32;
+    let b = face.bounds;
+    let (x0, y0, x1, y1) = (b.x0 as i32, b.y0 as i32, b.x1 as i32, b.y1 as i32);
+    let mut fill = |left: i32, top: i32, right: i32, bottom: i32, colour: Rgb<u8>| {
+        for y in top.max(0)..bottom.min(picture.height() as i32) {
+            for x in left.max(0)..right.min(picture.width() as i32) {
+                picture.put_pixel(x as u32, y as u32, colour);
+            }
+        }
+    };
+    let green = Rgb([0, 220, 90]);
+    fill(x0, y0, x1, y0 + wide, green);
+    fill(x0, y1 - wide, x1, y1, green);
+    fill(x0, y0, x0 + wide, y1, green);
+    fill(x1 - wide, y0, x1, y1, green);
+    for p in face.landmarks {
+        let (x, y) = (p.x as i32, p.y as i32);
+        fill(x - wide, y - wide, x + wide + 1, y + wide + 1, Rgb([255, 70, 40]));
+    }
+}

@@ -1,0 +1,49 @@
+//! `agegate evaluate`: the embedded models on labelled pictures.
+
+use std::fmt::Write as _;
+
+use super::{Exit, Outcome, write};
+use crate::{
+    cli::EvaluateArgs,
+    evaluate::{Eyes, Input, Readings, dataset::Dataset, figures::Figures, read_all},
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// If the data set cannot be opened, a model fails, no face is found at all, or a result cannot be written.
+pub fn run(args: &EvaluateArgs) -> Outcome {
+    let eyes = Eyes::load(args.detector.as_deref(), args.age_model.as_deref())?;
+    let input = if args.aligned { Input::Chips } else { Input::Pictures };
+    let set = Dataset::open(&args.dataset)?;
+    let readings = read_all(&eyes, set, input)?;
+    let figures = Figures::of(&readings, input, eyes.age.identity())
+        .ok_or("no face was found in any of the pictures (are they aligned chips? then add --aligned)")?;
+    print!("{figures}");
+    if let Some(path) = &args.json {
+        write(path, serde_json::to_vec_pretty(&figures)?)?;
+    }
+    if let Some(path) = &args.predictions {
+        write(path, predictions(&readings))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// One line a picture.
+fn predictions(readings: &Readings) -> String {
+    let mut text = String::from("path,age,estimate,p18,p25,female\n");
+    for r in &readings.read {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{},{},{:.3},{:.5},{:.5},{:.4}",
+            r.sample.path.display(),
+            r.sample.age,
+            r.estimate.mean(),
+            r.estimate.at_least(18),
+            r.estimate.at_least(25),
+            r.female
+        );
+    }
+    text
+}

@@ -1,0 +1,55 @@
+//! What the subcommands do. Each returns an exit code, or an error that is printed as one chain.
+
+pub mod detect;
+pub mod evaluate;
+
+use std::{error::Error, path::PathBuf};
+
+/// Exit codes, as `--help` and the manual page state them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Success = 0,
+    /// The command ran and found something wrong: a broken log, a device that is missing.
+    Found = 1,
+    /// The command could not run.
+    Failure = 2,
+}
+
+/// Result of a command.
+pub type Outcome = Result<Exit, Box<dyn Error>>;
+
+/// A file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: cannot write it: {source}", path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+/// Writes a file, with an error that names it.
+pub(crate) fn write(path: &std::path::Path, bytes: impl AsRef<[u8]>) -> Result<(), WriteError> {
+    std::fs::write(path, bytes).map_err(|source| WriteError { path: path.into(), source })
+}
+
+/// Makes a folder, with an error that names it.
+pub(crate) fn make_folder(path: &std::path::Path) -> Result<(), WriteError> {
+    std::fs::create_dir_all(path).map_err(|source| WriteError { path: path.into(), source })
+}
+
+/// Prints an error and what caused it on one line, without repeating a cause that the message already names.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

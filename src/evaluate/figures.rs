@@ -1,0 +1,315 @@
+//! The figures of an evaluation: accuracy, error by group, false accepts and false rejects, with intervals.
+
+use serde::Serialize;
+use std::fmt;
+
+use super::{
+    Input, Reading, Readings,
+    dataset::{Gender, Rejected},
+    statistics::{Interval, bootstrap_mean, share},
+};
+use crate::{
+    age::{AGES, AgeGroup},
+    vision::ModelIdentity,
+};
+
+/// Everything `agegate evaluate` prints, and the JSON it writes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    /// Whether the pictures were chips already.
+    pub input: Input,
+    /// The model that was judged.
+    pub model: ModelIdentity,
+    /// Labelled pictures that could be opened.
+    pub images: usize,
+    /// Those with a face found (all of them for chips).
+    pub faces_found: usize,
+    /// Mean absolute error in years.
+    pub mae_years: f64,
+    /// The same with its interval.
+    pub mae_interval: Interval,
+    /// Mean error in years: positive when people are taken for older than they are.
+    pub bias_years: f64,
+    /// Share of estimates within 5 years of the true age.
+    pub within_5_years: f64,
+    /// Share of estimates in the right one of the seven age groups.
+    pub age_group_accuracy: f64,
+    /// Share of right genders among the labelled.
+    pub gender_accuracy: Option<f64>,
+    /// Error by true age group.
+    pub by_group: Vec<Part>,
+    /// Error by gender.
+    pub by_gender: Vec<Part>,
+    /// Error by labelled ethnicity (or other group).
+    pub by_ethnicity: Vec<Part>,
+    /// Largest difference of the error between two ethnicities, in years, and which.
+    pub largest_gap: Option<Gap>,
+    /// Rows: true group; columns: estimated group; counts.
+    pub confusion: Vec<Vec<usize>>,
+    /// Rows: true male, female; columns: judged male, female; counts.
+    pub gender_confusion: [[usize; 2]; 2],
+    /// Judged by the mean at the threshold 18.
+    pub threshold_18: Limit,
+    /// Judged by the mean at the challenge age 25.
+    pub challenge_25: Limit,
+    /// Files that could not be used.
+    pub rejected: Vec<Rejected>,
+    /// Pictures without a face found.
+    pub faceless: Vec<String>,
+}
+
+/// Error of a part of the pictures.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    /// What the part is.
+    pub name: String,
+    /// How many pictures.
+    pub images: usize,
+    /// Mean absolute error in years with its interval; none for no pictures.
+    pub mae_years: Option<Interval>,
+    /// Mean error in years with its interval.
+    pub bias_years: Option<Interval>,
+    /// Share within 5 years.
+    pub within_5_years: Option<f64>,
+}
+
+/// The two parts whose errors lie furthest apart.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gap {
+    /// The part with the larger error.
+    pub worst: String,
+    /// The part with the smaller error.
+    pub best: String,
+    /// Difference of the mean absolute errors in years.
+    pub years: f64,
+}
+
+/// How the mean judges people at an age limit.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limit {
+    /// The limit in years.
+    pub limit: u8,
+    /// Share of 0-12-year-olds at or over the limit.
+    pub false_accept_children: Option<Interval>,
+    /// Share of 13-15-year-olds.
+    pub false_accept_13_15: Option<Interval>,
+    /// Share of 16-17-year-olds.
+    pub false_accept_16_17: Option<Interval>,
+    /// Share of 13-17-year-olds.
+    pub false_accept_13_17: Option<Interval>,
+    /// Share of all people of 18 and over that are judged under the limit.
+    pub false_reject_adults: Option<Interval>,
+    /// Share of people at or over the limit that are judged under it.
+    pub false_reject_over_limit: Option<Interval>,
+}
+
+/// True ages in a range of whole years.
+#[must_use]
+pub fn aged(reading: &Reading, low: u32, high: u32) -> bool {
+    (low..=high).contains(&reading.sample.age)
+}
+
+/// Share of the readings in an age range that `accepts` lets through.
+pub fn share_of(readings: &[Reading], low: u32, high: u32, accepts: impl Fn(&Reading) -> bool) -> Option<Interval> {
+    let of: Vec<&Reading> = readings.iter().filter(|r| aged(r, low, high)).collect();
+    share(of.iter().filter(|r| accepts(r)).count(), of.len())
+}
+
+fn error_of(reading: &Reading) -> f64 {
+    f64::from(reading.estimate.mean()) - f64::from(reading.sample.age)
+}
+
+fn part(name: &str, readings: &[&Reading]) -> Part {
+    let errors: Vec<f64> = readings.iter().map(|r| error_of(r)).collect();
+    let absolute: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+    Part {
+        name: name.into(),
+        images: readings.len(),
+        mae_years: bootstrap_mean(&absolute),
+        bias_years: bootstrap_mean(&errors),
+        within_5_years: share(absolute.iter().filter(|e| **e <= 5.0).count(), absolute.len()).map(|s| s.value),
+    }
+}
+
+fn limit(readings: &[Reading], years: u8) -> Limit {
+    let over = |r: &Reading| r.estimate.mean() >= f32::from(years);
+    let under = |r: &Reading| !over(r);
+    Limit {
+        limit: years,
+        false_accept_children: share_of(readings, 0, 12, over),
+        false_accept_13_15: share_of(readings, 13, 15, over),
+        false_accept_16_17: share_of(readings, 16, 17, over),
+        false_accept_13_17: share_of(readings, 13, 17, over),
+        false_reject_adults: share_of(readings, 18, u32::MAX, under),
+        false_reject_over_limit: share_of(readings, u32::from(years), u32::MAX, under),
+    }
+}
+
+impl Figures {
+    /// Computes the figures, or `None` if no face was read at all.
+    #[must_use]
+    pub fn of(readings: &Readings, input: Input, model: &ModelIdentity) -> Option<Self> {
+        let read = &readings.read;
+        let all: Vec<&Reading> = read.iter().collect();
+        let whole = part("all", &all);
+        let mae_interval = whole.mae_years?;
+        let group_of = |r: &Reading| AgeGroup::of(r.sample.age as f32);
+        let by_group = AgeGroup::ALL
+            .iter()
+            .map(|g| part(g.label(), &read.iter().filter(|r| group_of(r) == *g).collect::<Vec<_>>()))
+            .collect();
+        let by_gender = [Gender::Male, Gender::Female]
+            .iter()
+            .map(|g| part(&g.to_string(), &read.iter().filter(|r| r.sample.gender == Some(*g)).collect::<Vec<_>>()))
+            .filter(|p| p.images > 0)
+            .collect();
+        let mut names: Vec<&String> = read.iter().filter_map(|r| r.sample.group.as_ref()).collect();
+        names.sort();
+        names.dedup();
+        let by_ethnicity: Vec<Part> = names
+            .iter()
+            .map(|name| part(name, &read.iter().filter(|r| r.sample.group.as_ref() == Some(*name)).collect::<Vec<_>>()))
+            .collect();
+        let mut confusion = vec![vec![0; AgeGroup::ALL.len()]; AgeGroup::ALL.len()];
+        let mut gender_confusion = [[0; 2]; 2];
+        for reading in read {
+            confusion[group_of(reading) as usize][AgeGroup::of(reading.estimate.mean()) as usize] += 1;
+            if let Some(gender) = reading.sample.gender {
+                gender_confusion[gender as usize][usize::from(reading.female >= 0.5)] += 1;
+            }
+        }
+        let right_groups: usize = (0..AgeGroup::ALL.len()).map(|k| confusion[k][k]).sum();
+        let genders: usize = gender_confusion.iter().flatten().sum();
+        Some(Self {
+            input,
+            model: model.clone(),
+            images: read.len() + readings.faceless.len(),
+            faces_found: read.len(),
+            mae_years: mae_interval.value,
+            mae_interval,
+            bias_years: whole.bias_years?.value,
+            within_5_years: whole.within_5_years?,
+            age_group_accuracy: right_groups as f64 / read.len() as f64,
+            gender_accuracy: share(gender_confusion[0][0] + gender_confusion[1][1], genders).map(|s| s.value),
+            by_group,
+            by_gender,
+            largest_gap: largest_gap(&by_ethnicity),
+            by_ethnicity,
+            confusion,
+            gender_confusion,
+            threshold_18: limit(read, 18),
+            challenge_25: limit(read, 25),
+            rejected: readings.rejected.clone(),
+            faceless: readings.faceless.iter().map(|s| s.path.display().to_string()).collect(),
+        })
+    }
+}
+
+fn largest_gap(parts: &[Part]) -> Option<Gap> {
+    let mae = |p: &Part| p.mae_years.map(|i| i.value);
+    let counted: Vec<&Part> = parts.iter().filter(|p| p.images >= 20).collect();
+    let worst = counted.iter().max_by(|a, b| mae(a).partial_cmp(&mae(b)).unwrap_or(std::cmp::Ordering::Equal))?;
+    let best = counted.iter().min_by(|a, b| mae(a).partial_cmp(&mae(b)).unwrap_or(std::cmp::Ordering::Equal))?;
+    Some(Gap { worst: worst.name.clone(), best: best.name.clone(), years: mae(worst)? - mae(best)? })
+}
+
+/// Expected calibration error of P(age >= `threshold`): ten equal bins (Naeini et al. 2015), 0 to 1.
+#[must_use]
+pub fn calibration_error(pairs: &[(f32, bool)]) -> f64 {
+    reliability(pairs).iter().map(|bin| bin.images as f64 * (bin.stated - bin.found).abs()).sum::<f64>() / pairs.len().max(1) as f64
+}
+
+/// One bin of the reliability diagram.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ReliabilityBin {
+    /// Mean stated probability.
+    pub stated: f64,
+    /// Share that is true.
+    pub found: f64,
+    /// Pictures in the bin.
+    pub images: usize,
+}
+
+/// Bins of stated probability against what was found; empty bins are left out.
+#[must_use]
+pub fn reliability(pairs: &[(f32, bool)]) -> Vec<ReliabilityBin> {
+    (0..10)
+        .filter_map(|bin| {
+            let of: Vec<_> = pairs.iter().filter(|(p, _)| ((p * 10.0) as usize).min(9) == bin).collect();
+            let count = of.len();
+            (count > 0).then(|| ReliabilityBin {
+                stated: of.iter().map(|(p, _)| f64::from(*p)).sum::<f64>() / count as f64,
+                found: of.iter().filter(|(_, truth)| *truth).count() as f64 / count as f64,
+                images: count,
+            })
+        })
+        .collect()
+}
+
+/// Mean negative log-likelihood of the true ages, for fitting a calibration.
+#[must_use]
+pub fn negative_log_likelihood<'a>(readings: impl IntoIterator<Item = &'a Reading>, temperature: f32) -> f64 {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for reading in readings {
+        let age = (reading.sample.age as usize).min(AGES - 1);
+        sum -= f64::from(reading.estimate.tempered(temperature).probabilities()[age].max(1e-9)).ln();
+        count += 1;
+    }
+    sum / count.max(1) as f64
+}
+
+fn percent(interval: Option<Interval>) -> String {
+    interval.map_or_else(|| "-".into(), |i| format!("{:.1} % ({:.1} to {:.1})", i.value * 100.0, i.low * 100.0, i.high * 100.0))
+}
+
+fn years(interval: Option<Interval>) -> String {
+    interval.map_or_else(|| "-".into(), |i| format!("{:.2} ({:.2} to {:.2})", i.value, i.low, i.high))
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "model                 {}", self.model)?;
+        writeln!(f, "images                {}", self.images)?;
+        writeln!(f, "faces found           {}", self.faces_found)?;
+        writeln!(f, "MAE, years            {} (95 % interval)", years(Some(self.mae_interval)))?;
+        writeln!(f, "bias, years           {:+.2}", self.bias_years)?;
+        writeln!(f, "within 5 years        {:.1} %", self.within_5_years * 100.0)?;
+        writeln!(f, "age group right       {:.1} %", self.age_group_accuracy * 100.0)?;
+        if let Some(gender) = self.gender_accuracy {
+            writeln!(f, "gender right          {:.1} %", gender * 100.0)?;
+        }
+        writeln!(f, "\n{:<10} {:>7}  {:<24} {:<24} within 5", "true age", "images", "MAE, years", "bias, years")?;
+        for p in self.by_group.iter().chain(&self.by_gender).chain(&self.by_ethnicity) {
+            let within = p.within_5_years.map_or_else(|| "-".into(), |w| format!("{:.1} %", w * 100.0));
+            writeln!(f, "{:<10} {:>7}  {:<24} {:<24} {within}", p.name, p.images, years(p.mae_years), years(p.bias_years))?;
+        }
+        if let Some(gap) = &self.largest_gap {
+            writeln!(f, "largest gap: {} against {}, {:.2} years", gap.worst, gap.best, gap.years)?;
+        }
+        writeln!(f, "\njudged by the mean             {:<26} challenge age 25", "threshold 18")?;
+        let (a, b) = (&self.threshold_18, &self.challenge_25);
+        for (name, x, y) in [
+            ("0-12 accepted", a.false_accept_children, b.false_accept_children),
+            ("13-15 accepted", a.false_accept_13_15, b.false_accept_13_15),
+            ("16-17 accepted", a.false_accept_16_17, b.false_accept_16_17),
+            ("13-17 accepted", a.false_accept_13_17, b.false_accept_13_17),
+            ("18 and over rejected", a.false_reject_adults, b.false_reject_adults),
+            ("at or over limit rejected", a.false_reject_over_limit, b.false_reject_over_limit),
+        ] {
+            writeln!(f, "{name:<30} {:<26} {}", percent(x), percent(y))?;
+        }
+        if !self.faceless.is_empty() {
+            writeln!(f, "\nno face found in {} pictures:", self.faceless.len())?;
+            for path in &self.faceless {
+                writeln!(f, "  {path}")?;
+            }
+        }
+        if !self.rejected.is_empty() {
+            writeln!(f, "\n{} files could not be used:", self.rejected.len())?;
+            for rejected in &self.rejected {
+                writeln!(f, "  {}: {}", rejected.place, rejected.reason)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! Opening picture files: bounded in size, with an error that names the file and what was expected.
+
+use std::path::{Path, PathBuf};
+
+use image::{ImageReader, Limits, RgbImage};
+
+/// Largest side of a picture that is opened, in pixels.
+pub const MAX_SIDE: u32 = 8192;
+/// Largest memory that decoding one picture may take, in bytes.
+pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Why a picture could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The file could not be read.
+    #[error("{}: cannot read the picture: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no picture that can be decoded.
+    #[error("{}: not a readable JPEG or PNG picture: {source}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: image::ImageError,
+    },
+}
+
+/// Opens a JPEG or PNG file (by content, not by name) as RGB.
+///
+/// # Errors
+/// [`PictureError`] if the file is unreadable, no picture, or larger than [`MAX_SIDE`] and [`MAX_BYTES`] allow.
+pub fn open(path: &Path) -> Result<RgbImage, PictureError> {
+    let read = |source| PictureError::Read { path: path.into(), source };
+    let decode = |source| PictureError::Decode { path: path.into(), source };
+    let mut reader = ImageReader::open(path).map_err(read)?.with_guessed_format().map_err(read)?;
+    reader.limits(limits());
+    Ok(reader.decode().map_err(decode)?.into_rgb8())
+}
+
+/// Decodes a picture from memory within the same limits.
+///
+/// # Errors
+/// What the decoder said.
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, image::ImageError> {
+    let mut reader = ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format()?;
+    reader.limits(limits());
+    Ok(reader.decode()?.into_rgb8())
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_BYTES);
+    limits
+}

@@ -1,0 +1,269 @@
+//! The face detector: picture to faces with five landmarks.
+//!
+//! An anchor-free net with three levels (FCOS, Tian et al. 2019): each cell of a level says how sure it is to lie in the
+//! middle of a face and where the sides of the box and the landmarks are. `models/train/detector_net.py` makes it.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use super::{
+    Point,
+    model_file::{ModelError, ModelFile, ModelIdentity},
+};
+
+static EMBEDDED: &[u8] = include_bytes!("../../models/face-detector.onnx");
+
+/// Values of one cell: logit, left, top, right, bottom, five landmarks.
+const CHANNELS: usize = 1 + 4 + 10;
+const LEVELS: usize = 3;
+/// Boxes that overlap more than this share one face.
+const SAME_FACE_OVERLAP: f32 = 0.4;
+/// More candidates than this are no picture of people: bounds the time of the suppression.
+const MAX_CANDIDATES: usize = 512;
+
+/// An upright box in pixels: left, top, right, bottom.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoundingBox {
+    /// Left side.
+    pub x0: f32,
+    /// Upper side.
+    pub y0: f32,
+    /// Right side.
+    pub x1: f32,
+    /// Lower side.
+    pub y1: f32,
+}
+
+impl BoundingBox {
+    /// Width in pixels, never negative.
+    #[must_use]
+    pub fn width(&self) -> f32 {
+        (self.x1 - self.x0).max(0.0)
+    }
+
+    /// Height in pixels, never negative.
+    #[must_use]
+    pub fn height(&self) -> f32 {
+        (self.y1 - self.y0).max(0.0)
+    }
+
+    /// The middle.
+    #[must_use]
+    pub fn centre(&self) -> Point {
+        Point::new((self.x0 + self.x1) / 2.0, (self.y0 + self.y1) / 2.0)
+    }
+
+    /// Intersection over union with another box, 0 to 1.
+    #[must_use]
+    pub fn iou(&self, other: &Self) -> f32 {
+        let width = self.x1.min(other.x1) - self.x0.max(other.x0);
+        let height = self.y1.min(other.y1) - self.y0.max(other.y0);
+        if width <= 0.0 || height <= 0.0 {
+            return 0.0;
+        }
+        let inner = width * height;
+        inner / (self.width() * self.height() + other.width() * other.height() - inner)
+    }
+}
+
+/// A detected face, in pixels of the picture that was searched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Face {
+    /// How sure the detector is, 0 to 1.
+    pub score: f32,
+    /// The box, forehead to chin; may reach beyond the picture.
+    pub bounds: BoundingBox,
+    /// Eyes, nose tip, mouth corners; left before right as the viewer sees them.
+    pub landmarks: [Point; 5],
+}
+
+/// The face detector, shared between threads.
+pub struct Detector {
+    file: ModelFile,
+    strides: Vec<f32>,
+    units: Vec<f32>,
+    score: f32,
+}
+
+impl Detector {
+    /// The model that ships inside the binary.
+    ///
+    /// # Errors
+    /// Only if the build embedded a broken file.
+    pub fn embedded() -> Result<Self, ModelError> {
+        Self::from_bytes("embedded face-detector.onnx", EMBEDDED)
+    }
+
+    /// Loads the model at `path`, or the embedded one.
+    ///
+    /// # Errors
+    /// See [`ModelError`]: the file is unreadable, no model, or another kind of model.
+    pub fn load(path: Option<&Path>) -> Result<Self, ModelError> {
+        match path {
+            None => Self::embedded(),
+            Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?),
+        }
+    }
+
+    /// Loads a model from the bytes of its file; `label` names it in messages.
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    pub fn from_bytes(label: &str, bytes: &[u8]) -> Result<Self, ModelError> {
+        let file = ModelFile::load(label, bytes, "agegate-face-detector", |width, height| {
+            [8, 16, 32]
+                .map(|stride| vec![1, CHANNELS, height.div_ceil(stride) as usize, width.div_ceil(stride) as usize])
+                .to_vec()
+        })?;
+        let strides = file.metadata().numbers("strides", LEVELS)?;
+        if strides != [8.0, 16.0, 32.0] {
+            return Err(file.metadata().wrong("strides", "8,16,32"));
+        }
+        let units = file.metadata().numbers("units", LEVELS)?;
+        let score: f32 = file.metadata().number("score")?;
+        if !(0.01..=0.99).contains(&score) {
+            return Err(file.metadata().wrong("score", "0.01 to 0.99"));
+        }
+        Ok(Self { file, strides, units, score })
+    }
+
+    /// Which model this is.
+    #[must_use]
+    pub fn identity(&self) -> &ModelIdentity {
+        &self.file.identity
+    }
+
+    /// The score from which on the model's makers call it a face.
+    #[must_use]
+    pub fn shipped_score(&self) -> f32 {
+        self.score
+    }
+
+    /// Finds the faces of a picture at the shipped score, surest first.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] if the model fails.
+    pub fn detect(&self, picture: &RgbImage) -> Result<Vec<Face>, ModelError> {
+        self.detect_above(picture, self.score)
+    }
+
+    /// Finds the faces that reach `score`, surest first. A picture without pixels has none.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] if the model fails.
+    pub fn detect_above(&self, picture: &RgbImage, score: f32) -> Result<Vec<Face>, ModelError> {
+        if picture.width() == 0 || picture.height() == 0 {
+            return Ok(Vec::new());
+        }
+        let (input, scale) = letterbox(picture, self.file.input.width, self.file.input.height);
+        let maps = self.file.run(&input)?;
+        let mut found = Vec::new();
+        for (level, map) in maps.iter().enumerate() {
+            self.decode(level, map, score, scale, &mut found);
+        }
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found.truncate(MAX_CANDIDATES);
+        let mut kept: Vec<Face> = Vec::new();
+        for face in found {
+            if kept.iter().all(|other| other.bounds.iou(&face.bounds) < SAME_FACE_OVERLAP) {
+                kept.push(face);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn decode(&self, level: usize, map: &[f32], score: f32, scale: f32, found: &mut Vec<Face>) {
+        let (stride, unit) = (self.strides[level], self.units[level]);
+        let columns = (self.file.input.width as f32 / stride).ceil() as usize;
+        let cells = map.len() / CHANNELS;
+        let logit_limit = (score / (1.0 - score)).ln();
+        for (cell, &logit) in map[..cells].iter().enumerate().filter(|(_, logit)| **logit >= logit_limit) {
+            let value = |channel: usize| map[channel * cells + cell] * unit;
+            let centre_x = ((cell % columns) as f32 + 0.5) * stride;
+            let centre_y = ((cell / columns) as f32 + 0.5) * stride;
+            let face = Face {
+                score: 1.0 / (1.0 + (-logit).exp()),
+                bounds: BoundingBox {
+                    x0: (centre_x - value(1)) / scale,
+                    y0: (centre_y - value(2)) / scale,
+                    x1: (centre_x + value(3)) / scale,
+                    y1: (centre_y + value(4)) / scale,
+                },
+                landmarks: std::array::from_fn(|k| {
+                    Point::new((centre_x + value(5 + 2 * k)) / scale, (centre_y + value(6 + 2 * k)) / scale)
+                }),
+            };
+            if face.bounds.width() > 0.0 && face.bounds.height() > 0.0 {
+                found.push(face);
+            }
+        }
+    }
+}
+
+/// Fits a picture into the upper left of `width` x `height`, the rest mid-grey, and tells the factor from its pixels to
+/// those of the result.
+#[must_use]
+pub fn letterbox(picture: &RgbImage, width: u32, height: u32) -> (RgbImage, f32) {
+    let scale = (width as f32 / picture.width() as f32).min(height as f32 / picture.height() as f32);
+    let inner_width = ((picture.width() as f32 * scale).round() as u32).clamp(1, width);
+    let inner_height = ((picture.height() as f32 * scale).round() as u32).clamp(1, height);
+    if picture.dimensions() == (width, height) {
+        return (picture.clone(), 1.0);
+    }
+    if picture.dimensions() == (2 * width, 2 * height) {
+        return (halved(picture), 0.5);
+    }
+    let mut canvas = RgbImage::from_pixel(width, height, image::Rgb([127; 3]));
+    let scaled = image::imageops::resize(picture, inner_width, inner_height, image::imageops::FilterType::Triangle);
+    image::imageops::replace(&mut canvas, &scaled, 0, 0);
+    (canvas, scale)
+}
+
+/// Half the size, each pixel the mean of four: the common case of a 640x480 camera, and ten times faster than a filter.
+fn halved(picture: &RgbImage) -> RgbImage {
+    let (width, height) = (picture.width() / 2, picture.height() / 2);
+    let row = picture.width() as usize * 3;
+    let mut out = Vec::with_capacity((width * height * 3) as usize);
+    for pair in picture.as_raw().chunks_exact(2 * row) {
+        let (upper, lower) = pair.split_at(row);
+        for (a, b) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
+            for c in 0..3 {
+                let sum = u16::from(a[c]) + u16::from(a[c + 3]) + u16::from(b[c]) + u16::from(b[c + 3]);
+                out.push(((sum + 2) / 4) as u8);
+            }
+        }
+    }
+    // Exactly width * height pixels were pushed.
+    RgbImage::from_raw(width, height, out).expect("half of an even picture")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlap_of_a_box_with_itself_is_one_and_with_a_distant_one_zero() {
+        let a = BoundingBox { x0: 1.0, y0: 2.0, x1: 5.0, y1: 9.0 };
+        let b = BoundingBox { x0: 50.0, y0: 2.0, x1: 55.0, y1: 9.0 };
+        assert!((a.iou(&a) - 1.0).abs() < 1e-6);
+        assert!(a.iou(&b).abs() < 1e-6);
+    }
+
+    #[test]
+    fn halving_takes_the_mean_of_four() {
+        let picture = RgbImage::from_fn(4, 2, |x, y| image::Rgb([(x * 10 + y * 4) as u8; 3]));
+        let half = halved(&picture);
+        assert_eq!(half.dimensions(), (2, 1));
+        assert_eq!(half.get_pixel(0, 0)[0], 7);
+        assert_eq!(half.get_pixel(1, 0)[0], 27);
+    }
+
+    #[test]
+    fn a_wide_picture_keeps_its_shape() {
+        let (boxed, scale) = letterbox(&RgbImage::from_pixel(1280, 720, image::Rgb([9; 3])), 320, 240);
+        assert!((scale - 0.25).abs() < 1e-6);
+        assert_eq!(boxed.get_pixel(319, 179)[0], 9);
+        assert_eq!(boxed.get_pixel(10, 181)[0], 127);
+    }
+}

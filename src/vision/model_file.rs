@@ -1,0 +1,299 @@
+//! Loading a model file: what it must look like, and a clear refusal when it does not.
+//!
+//! Everything that the code needs to know of a model (input size, normalisation, layout) is read from the metadata
+//! inside the file, so a retrained model is a new file and nothing else.
+
+use std::{collections::BTreeMap, fmt, io::Cursor, path::Path, str::FromStr, sync::Arc};
+
+use image::RgbImage;
+use tract_onnx::prelude::*;
+
+/// Largest model file that is read, in bytes: a bound on memory, an order of magnitude above what fits the purpose.
+pub const MAX_MODEL_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Why a model was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file could not be read.
+    #[error("model {model}: cannot read the file")]
+    Read {
+        /// Path, or "embedded".
+        model: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than any model of ours.
+    #[error("model {model}: {bytes} bytes is more than the {MAX_MODEL_BYTES} that a model may have")]
+    TooLarge {
+        /// Path, or "embedded".
+        model: String,
+        /// Size found.
+        bytes: u64,
+    },
+    /// Not an ONNX file that tract can run.
+    #[error("model {model}: not an ONNX file that can be run (cut short, or made for another program?): {detail}")]
+    NotRunnable {
+        /// Path, or "embedded".
+        model: String,
+        /// What tract said.
+        detail: String,
+    },
+    /// A metadata property is missing or has another value than the code needs.
+    #[error("model {model}: metadata `{key}` is {found}, expected {expected}")]
+    Metadata {
+        /// Path, or "embedded".
+        model: String,
+        /// The metadata property.
+        key: &'static str,
+        /// Its value, or "missing".
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// Inputs or outputs have other shapes than the code needs.
+    #[error("model {model}: {what} is {found}, expected {expected}")]
+    Shape {
+        /// Path, or "embedded".
+        model: String,
+        /// Which input or output.
+        what: String,
+        /// Its shape and type.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// The model ran, and gave something that is no answer.
+    #[error("model {model}: running it failed: {detail}")]
+    Run {
+        /// Path, or "embedded".
+        model: String,
+        /// What happened.
+        detail: String,
+    },
+}
+
+/// Which model gave an answer: name and version, and the first 16 hex digits of the BLAKE3 hash of its file.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ModelIdentity {
+    /// Name from the metadata.
+    pub name: String,
+    /// Version from the metadata.
+    pub version: String,
+    /// First 16 hex digits of the BLAKE3 hash of the file.
+    pub hash: String,
+}
+
+impl fmt::Display for ModelIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.name, self.version, self.hash)
+    }
+}
+
+/// A loaded model: a plan to run, and its metadata.
+pub(super) struct ModelFile {
+    /// Path, or "embedded", for messages.
+    pub(super) label: String,
+    pub(super) identity: ModelIdentity,
+    pub(super) input: InputFormat,
+    metadata: BTreeMap<String, String>,
+    plan: Arc<TypedRunnableModel>,
+}
+
+/// How a picture becomes the input tensor `[1, 3, height, width]`: RGB, `(value - mean) / std`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InputFormat {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    mean: f32,
+    std: f32,
+}
+
+impl ModelFile {
+    /// Reads a file of at most [`MAX_MODEL_BYTES`].
+    pub(super) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+        let model = path.display().to_string();
+        let bytes = std::fs::metadata(path)
+            .map_err(|source| ModelError::Read { model: model.clone(), source })?
+            .len();
+        if bytes > MAX_MODEL_BYTES {
+            return Err(ModelError::TooLarge { model, bytes });
+        }
+        std::fs::read(path).map_err(|source| ModelError::Read { model, source })
+    }
+
+    /// Parses and optimises a model, and checks its name, its input and the shapes of its outputs.
+    ///
+    /// `outputs` maps the sizes of the input (width, height) to the shape of each output.
+    pub(super) fn load(
+        label: &str,
+        bytes: &[u8],
+        name: &'static str,
+        outputs: impl FnOnce(u32, u32) -> Vec<Vec<usize>>,
+    ) -> Result<Self, ModelError> {
+        let refuse = |error: TractError| ModelError::NotRunnable {
+            model: label.into(),
+            detail: one_line(&error),
+        };
+        let parsed = guarded(label, || {
+            tract_onnx::onnx().model_for_read(&mut Cursor::new(bytes)).map_err(refuse)
+        })?;
+        let metadata: BTreeMap<String, String> = parsed
+            .properties
+            .iter()
+            .filter_map(|(key, value)| {
+                let key = key.strip_prefix("onnx.metadata_props.")?;
+                let text = value.try_as_plain_ram().ok()?.as_slice::<String>().ok()?.first()?.clone();
+                Some((key.to_owned(), text))
+            })
+            .collect();
+        let reader = Metadata { label, values: &metadata };
+        reader.exactly("name", name)?;
+        reader.exactly("layout", "NCHW")?;
+        reader.exactly("colour", "RGB")?;
+        let input = InputFormat {
+            width: reader.within("input_width", 16, 1024)?,
+            height: reader.within("input_height", 16, 1024)?,
+            mean: reader.number("mean")?,
+            std: reader.number("std")?,
+        };
+        if input.std == 0.0 {
+            return Err(reader.wrong("std", "a number other than 0"));
+        }
+        let version = reader.text("version")?;
+
+        let wanted_input = vec![1, 3, input.height as usize, input.width as usize];
+        let plan = guarded(label, || {
+            let typed = parsed.into_typed().map_err(refuse)?;
+            check_shapes(label, "input", &facts(&typed, true), &[wanted_input])?;
+            check_shapes(label, "output", &facts(&typed, false), &outputs(input.width, input.height))?;
+            typed.into_optimized().and_then(IntoRunnable::into_runnable).map_err(refuse)
+        })?;
+        let hash = blake3::hash(bytes).to_hex()[..16].to_owned();
+        Ok(Self {
+            label: label.into(),
+            identity: ModelIdentity { name: name.into(), version, hash },
+            input,
+            metadata,
+            plan,
+        })
+    }
+
+    pub(super) fn metadata(&self) -> Metadata<'_> {
+        Metadata { label: &self.label, values: &self.metadata }
+    }
+
+    /// Runs the model on a picture of exactly the input size and returns its outputs as flat slices' owners.
+    pub(super) fn run(&self, image: &RgbImage) -> Result<Vec<Vec<f32>>, ModelError> {
+        debug_assert_eq!((image.width(), image.height()), (self.input.width, self.input.height));
+        let failed = |error: TractError| ModelError::Run { model: self.label.clone(), detail: one_line(&error) };
+        let outputs = self.plan.run(tvec!(self.input.tensor(image).into_tvalue())).map_err(failed)?;
+        outputs
+            .iter()
+            .map(|value| {
+                let values = value.try_as_plain_ram().and_then(|view| Ok(view.as_slice::<f32>()?.to_vec())).map_err(failed)?;
+                if values.iter().all(|v| v.is_finite()) {
+                    Ok(values)
+                } else {
+                    Err(ModelError::Run { model: self.label.clone(), detail: "it answered with a number that is none".into() })
+                }
+            })
+            .collect()
+    }
+}
+
+impl InputFormat {
+    fn tensor(&self, image: &RgbImage) -> Tensor {
+        let plane = (self.width * self.height) as usize;
+        let mut values = vec![0.0f32; 3 * plane];
+        let (factor, offset) = (1.0 / self.std, -self.mean / self.std);
+        let (red, rest) = values.split_at_mut(plane);
+        let (green, blue) = rest.split_at_mut(plane);
+        for (((pixel, r), g), b) in image.as_raw().chunks_exact(3).zip(red).zip(green).zip(blue) {
+            *r = f32::from(pixel[0]) * factor + offset;
+            *g = f32::from(pixel[1]) * factor + offset;
+            *b = f32::from(pixel[2]) * factor + offset;
+        }
+        // The vector has exactly 3 * height * width elements.
+        Tensor::from_shape(&[1, 3, self.height as usize, self.width as usize], &values).expect("shape matches its data")
+    }
+}
+
+/// Typed access to the metadata of a model; every miss is an error that names the key.
+pub(super) struct Metadata<'a> {
+    label: &'a str,
+    values: &'a BTreeMap<String, String>,
+}
+
+impl Metadata<'_> {
+    pub(super) fn wrong(&self, key: &'static str, expected: impl Into<String>) -> ModelError {
+        ModelError::Metadata {
+            model: self.label.into(),
+            key,
+            found: self.values.get(key).map_or_else(|| "missing".into(), |v| format!("{v:?}")),
+            expected: expected.into(),
+        }
+    }
+
+    pub(super) fn text(&self, key: &'static str) -> Result<String, ModelError> {
+        self.values.get(key).cloned().ok_or_else(|| self.wrong(key, "a text"))
+    }
+
+    pub(super) fn number<T: FromStr>(&self, key: &'static str) -> Result<T, ModelError> {
+        self.text(key)?.trim().parse().map_err(|_| self.wrong(key, "a number"))
+    }
+
+    pub(super) fn numbers(&self, key: &'static str, count: usize) -> Result<Vec<f32>, ModelError> {
+        let expected = || self.wrong(key, format!("{count} positive numbers with commas"));
+        let found: Option<Vec<f32>> = self.text(key)?.split(',').map(|n| n.trim().parse().ok()).collect();
+        found
+            .filter(|n| n.len() == count && n.iter().all(|v: &f32| v.is_finite() && *v > 0.0))
+            .ok_or_else(expected)
+    }
+
+    fn within(&self, key: &'static str, low: u32, high: u32) -> Result<u32, ModelError> {
+        let value: u32 = self.number(key)?;
+        if (low..=high).contains(&value) { Ok(value) } else { Err(self.wrong(key, format!("{low} to {high}"))) }
+    }
+
+    fn exactly(&self, key: &'static str, expected: &str) -> Result<(), ModelError> {
+        if self.text(key)? == expected { Ok(()) } else { Err(self.wrong(key, format!("{expected:?}"))) }
+    }
+}
+
+/// A malformed file must not bring the gate down, whatever it does inside the parser.
+fn guarded<T>(label: &str, work: impl FnOnce() -> Result<T, ModelError>) -> Result<T, ModelError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(ModelError::NotRunnable { model: label.into(), detail: "the parser gave up on it".into() })
+    })
+}
+
+type Facts = Vec<(String, Option<Vec<usize>>)>;
+
+fn facts(model: &TypedModel, inputs: bool) -> Facts {
+    let outlets = if inputs { &model.inputs } else { &model.outputs };
+    outlets
+        .iter()
+        .map(|outlet| {
+            let Ok(fact) = model.outlet_fact(*outlet) else { return ("unknown".into(), None) };
+            let shape = fact.shape.as_concrete().map(<[usize]>::to_vec);
+            (format!("{fact:?}"), shape.filter(|_| fact.datum_type == f32::datum_type()))
+        })
+        .collect()
+}
+
+fn check_shapes(label: &str, kind: &str, found: &Facts, wanted: &[Vec<usize>]) -> Result<(), ModelError> {
+    let wrong = |what: String, found: String, expected: String| ModelError::Shape { model: label.into(), what, found, expected };
+    if found.len() != wanted.len() {
+        return Err(wrong(format!("the number of {kind}s"), found.len().to_string(), wanted.len().to_string()));
+    }
+    for (index, ((text, shape), want)) in found.iter().zip(wanted).enumerate() {
+        if shape.as_ref() != Some(want) {
+            return Err(wrong(format!("{kind} {index}"), text.clone(), format!("f32 {want:?}")));
+        }
+    }
+    Ok(())
+}
+
+fn one_line(error: &TractError) -> String {
+    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+}

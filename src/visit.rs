@@ -1,0 +1,498 @@
+//! The visit: the time in which one person stands before the camera. Pure: time comes in with the frame.
+//!
+//! ```text
+//!            near face                 decision                 face gone
+//!   Empty ---------------> Watching ---------------> Decided ---------------> Empty
+//!     ^                       |  face gone, person changed, camera lost, time going back: NoDecision
+//!     +-----------------------+
+//! ```
+//!
+//! What is absent: no path leads from an error, a lost face or a jump of the clock to `Allow`; only
+//! [`Evidence::judge`] says `Allow`, and only out of good frames.
+
+use std::time::Duration;
+
+use crate::{
+    age::{AgeEstimate, AgeGroup},
+    policy::{Evidence, Outcome, Policy, Reason, Verdict},
+    quality::Flaw,
+    vision::BoundingBox,
+};
+
+/// How visits are run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VisitSettings {
+    /// Good frames that `Allow` needs.
+    pub good_frames: usize,
+    /// Good frames after which a visit that is not sure ends in `Refer`.
+    pub most_frames: usize,
+    /// Time after which a visit ends in `Refer` whatever was seen.
+    pub decide_within: Duration,
+    /// Time without the face after which the visit is over.
+    pub lost_after: Duration,
+    /// Tries in a row before everyone is referred until the cool-down is over.
+    pub max_tries: u32,
+    /// Time after a refused try in which the next visit counts as another try.
+    pub cool_down: Duration,
+}
+
+/// The nearest face of a frame.
+#[derive(Clone, Debug)]
+pub struct SeenFace {
+    /// Its box in the frame.
+    pub bounds: BoundingBox,
+    /// Its estimate at the policy's temperature and its weight, or why it cannot be judged.
+    pub view: Result<(AgeEstimate, f32), Flaw>,
+}
+
+/// What a frame showed.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// Monotonic capture time of the frame.
+    pub at: Duration,
+    /// The nearest face, if any.
+    pub nearest: Option<SeenFace>,
+    /// Whether another face is close by that is not surely old enough or cannot be judged.
+    pub doubtful_companion: bool,
+}
+
+/// A decision and what it rests on; one for each visit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// Age band of the visit's evidence.
+    pub band: Option<AgeGroup>,
+    /// P(age >= T) of the visit's evidence.
+    pub confidence: Option<f32>,
+    /// Good frames.
+    pub frames: usize,
+    /// Which try in a row this was, from 1.
+    pub attempt: u32,
+    /// When the visit began, monotonic.
+    pub began: Duration,
+    /// Capture time of the frame that decided, monotonic.
+    pub decided: Duration,
+}
+
+/// What to tell the visitor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Guidance {
+    /// Nobody is there.
+    Idle,
+    /// Do something about the view.
+    Improve(Flaw),
+    /// Being looked at; share of the frames that are needed, 0 to 1.
+    Checking(f32),
+    /// Decided.
+    Decided(Outcome),
+}
+
+/// The result of one frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What to tell the visitor now.
+    pub guidance: Guidance,
+    /// The decision, if this frame brought it.
+    pub decision: Option<Decision>,
+}
+
+enum State {
+    Empty,
+    Watching(Watch),
+    Decided { outcome: Outcome, last_seen: Duration, last_box: BoundingBox },
+}
+
+struct Watch {
+    began: Duration,
+    last_seen: Duration,
+    last_box: BoundingBox,
+    evidence: Evidence,
+    attempt: u32,
+}
+
+/// Follows visits through the frames.
+pub struct VisitTracker {
+    settings: VisitSettings,
+    policy: Policy,
+    state: State,
+    last_frame: Option<Duration>,
+    tries: Tries,
+}
+
+/// Refused tries in a row. Nobody is recognised, so the budget is the place's, not the person's.
+#[derive(Default)]
+struct Tries {
+    count: u32,
+    last: Option<Duration>,
+}
+
+impl Tries {
+    fn next(&mut self, at: Duration, cool_down: Duration) -> u32 {
+        if self.last.is_none_or(|last| at.saturating_sub(last) >= cool_down) {
+            self.count = 0;
+        }
+        self.count + 1
+    }
+
+    fn refused(&mut self, at: Duration) {
+        self.count += 1;
+        self.last = Some(at);
+    }
+}
+
+impl VisitTracker {
+    /// A tracker with nobody before the camera.
+    #[must_use]
+    pub fn new(settings: VisitSettings, policy: Policy) -> Self {
+        Self { settings, policy, state: State::Empty, last_frame: None, tries: Tries::default() }
+    }
+
+    /// Whether nobody is before the camera.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.state, State::Empty)
+    }
+
+    /// Whether the next good frame of the nearest face is still needed; once decided, the age model may rest.
+    #[must_use]
+    pub fn wants_estimates(&self) -> bool {
+        !matches!(self.state, State::Decided { .. })
+    }
+
+    /// Takes in one frame.
+    pub fn observe(&mut self, sighting: Sighting) -> Step {
+        let at = sighting.at;
+        match self.last_frame.replace(at) {
+            Some(last) if at == last => return Step { guidance: self.guidance(None), decision: None },
+            Some(last) if at < last => {
+                let decision = self.abort(Reason::ClockJump, at);
+                return Step { guidance: Guidance::Idle, decision };
+            }
+            _ => {}
+        }
+        match std::mem::replace(&mut self.state, State::Empty) {
+            State::Empty => self.begin(sighting),
+            State::Watching(watch) => self.watch(watch, sighting),
+            State::Decided { outcome, last_seen, last_box } => self.after(outcome, last_seen, last_box, &sighting),
+        }
+    }
+
+    /// Ends the visit because of something outside it: a lost camera, a failed model, a stop. Never an `Allow`.
+    pub fn abort(&mut self, reason: Reason, at: Duration) -> Option<Decision> {
+        match std::mem::replace(&mut self.state, State::Empty) {
+            State::Watching(watch) => Some(self.conclude(&watch, Outcome::NoDecision, reason, at)),
+            State::Empty | State::Decided { .. } => None,
+        }
+    }
+
+    fn begin(&mut self, sighting: Sighting) -> Step {
+        let Some(face) = &sighting.nearest else {
+            return Step { guidance: Guidance::Idle, decision: None };
+        };
+        if matches!(face.view, Err(Flaw::TooFar)) {
+            return Step { guidance: Guidance::Improve(Flaw::TooFar), decision: None };
+        }
+        let attempt = self.tries.next(sighting.at, self.settings.cool_down);
+        let watch = Watch { began: sighting.at, last_seen: sighting.at, last_box: face.bounds, evidence: Evidence::default(), attempt };
+        if attempt > self.settings.max_tries {
+            return self.decide(watch, Outcome::Refer, Reason::TooManyTries, sighting.at);
+        }
+        self.watch(watch, sighting)
+    }
+
+    fn watch(&mut self, mut watch: Watch, sighting: Sighting) -> Step {
+        let at = sighting.at;
+        let Some(face) = sighting.nearest else {
+            if at.saturating_sub(watch.last_seen) >= self.settings.lost_after {
+                let decision = self.conclude(&watch, Outcome::NoDecision, Reason::LeftEarly, at);
+                return Step { guidance: Guidance::Idle, decision: Some(decision) };
+            }
+            return self.look_on(watch, None, at);
+        };
+        if at.saturating_sub(watch.last_seen) >= self.settings.lost_after {
+            let decision = self.conclude(&watch, Outcome::NoDecision, Reason::LeftEarly, at);
+            return Step { guidance: Guidance::Idle, decision: Some(decision) };
+        }
+        if !same_person(&watch.last_box, &face.bounds, at.saturating_sub(watch.last_seen)) {
+            let decision = self.conclude(&watch, Outcome::NoDecision, Reason::PersonChanged, at);
+            return Step { guidance: Guidance::Idle, decision: Some(decision) };
+        }
+        watch.last_seen = at;
+        watch.last_box = face.bounds;
+        match face.view {
+            Err(flaw) => self.look_on(watch, Some(flaw), at),
+            Ok((estimate, weight)) => {
+                watch.evidence.add(estimate, weight, sighting.doubtful_companion);
+                match watch.evidence.judge(&self.policy, self.settings.good_frames, self.settings.most_frames) {
+                    Verdict::Final(outcome, reason) => self.decide(watch, outcome, reason, at),
+                    Verdict::Open => self.look_on(watch, None, at),
+                }
+            }
+        }
+    }
+
+    /// Goes on watching, unless the time is up.
+    fn look_on(&mut self, watch: Watch, flaw: Option<Flaw>, at: Duration) -> Step {
+        if at.saturating_sub(watch.began) >= self.settings.decide_within {
+            let reason = if watch.evidence.frames() >= self.settings.good_frames { Reason::NotSure } else { Reason::PoorView };
+            return self.decide(watch, Outcome::Refer, reason, at);
+        }
+        self.state = State::Watching(watch);
+        Step { guidance: self.guidance(flaw), decision: None }
+    }
+
+    fn after(&mut self, outcome: Outcome, last_seen: Duration, last_box: BoundingBox, sighting: &Sighting) -> Step {
+        let gone = sighting.at.saturating_sub(last_seen);
+        let same = sighting.nearest.as_ref().filter(|face| same_person(&last_box, &face.bounds, gone));
+        let changed = sighting.nearest.is_some() && same.is_none();
+        if changed || gone >= self.settings.lost_after {
+            // The next person begins with the next frame.
+            return Step { guidance: Guidance::Idle, decision: None };
+        }
+        let (last_seen, last_box) = same.map_or((last_seen, last_box), |face| (sighting.at, face.bounds));
+        self.state = State::Decided { outcome, last_seen, last_box };
+        Step { guidance: Guidance::Decided(outcome), decision: None }
+    }
+
+    fn decide(&mut self, watch: Watch, outcome: Outcome, reason: Reason, at: Duration) -> Step {
+        let decision = self.conclude(&watch, outcome, reason, at);
+        self.state = State::Decided { outcome, last_seen: watch.last_seen, last_box: watch.last_box };
+        Step { guidance: Guidance::Decided(outcome), decision: Some(decision) }
+    }
+
+    /// Makes the decision of a visit and keeps the budget of tries.
+    fn conclude(&mut self, watch: &Watch, outcome: Outcome, reason: Reason, at: Duration) -> Decision {
+        match (outcome, reason) {
+            (Outcome::Allow, _) => self.tries = Tries::default(),
+            (_, Reason::TooManyTries | Reason::CameraLost | Reason::ModelFailed | Reason::Stopped) => {}
+            // Whoever was not looked at at all has not tried.
+            (Outcome::NoDecision, _) if watch.evidence.frames() == 0 => {}
+            _ => self.tries.refused(at),
+        }
+        let pooled = watch.evidence.pooled();
+        Decision {
+            outcome,
+            reason,
+            band: pooled.as_ref().map(|p| AgeGroup::of(p.mean())),
+            confidence: pooled.as_ref().map(|p| p.at_least(self.policy.threshold_age)),
+            frames: watch.evidence.frames(),
+            attempt: watch.attempt,
+            began: watch.began,
+            decided: at,
+        }
+    }
+
+    fn guidance(&self, flaw: Option<Flaw>) -> Guidance {
+        match (&self.state, flaw) {
+            (_, Some(flaw)) => Guidance::Improve(flaw),
+            (State::Empty, None) => Guidance::Idle,
+            (State::Watching(watch), None) => {
+                Guidance::Checking((watch.evidence.frames() as f32 / self.settings.most_frames.max(1) as f32).min(1.0))
+            }
+            (State::Decided { outcome, .. }, None) => Guidance::Decided(*outcome),
+        }
+    }
+}
+
+/// Whether a box can be the same face some time later: it moved by less than its size allows and kept its size.
+///
+/// A person a metre away crosses about three face widths a second at a brisk step; what jumps further is another face.
+fn same_person(before: &BoundingBox, now: &BoundingBox, passed: Duration) -> bool {
+    let size = before.height().max(1.0);
+    let reach = size * (0.6 + 3.0 * passed.as_secs_f32().min(0.4));
+    let ratio = now.height() / size;
+    let growth = 1.5 + passed.as_secs_f32().min(0.5);
+    before.centre().distance(now.centre()) <= reach && ratio <= growth && ratio >= 1.0 / growth
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn settings() -> VisitSettings {
+        VisitSettings {
+            good_frames: 5,
+            most_frames: 10,
+            decide_within: Duration::from_secs(6),
+            lost_after: Duration::from_millis(800),
+            max_tries: 3,
+            cool_down: Duration::from_secs(30),
+        }
+    }
+
+    fn tracker() -> VisitTracker {
+        let policy = Policy { threshold_age: 18, challenge_age: 25, confidence: 0.95, deny_confidence: None, temperature: 1.0, model: None, evidence: None };
+        VisitTracker::new(settings(), policy)
+    }
+
+    fn ms(at: u64) -> Duration {
+        Duration::from_millis(at)
+    }
+
+    fn at_place(x: f32) -> BoundingBox {
+        BoundingBox { x0: x, y0: 100.0, x1: x + 150.0, y1: 300.0 }
+    }
+
+    fn face(at: u64, age: f32) -> Sighting {
+        let nearest = Some(SeenFace { bounds: at_place(200.0), view: Ok((AgeEstimate::normal(age, 3.0), 1.0)) });
+        Sighting { at: ms(at), nearest, doubtful_companion: false }
+    }
+
+    fn nobody(at: u64) -> Sighting {
+        Sighting { at: ms(at), nearest: None, doubtful_companion: false }
+    }
+
+    fn flawed(at: u64, flaw: Flaw) -> Sighting {
+        Sighting { at: ms(at), nearest: Some(SeenFace { bounds: at_place(200.0), view: Err(flaw) }), doubtful_companion: false }
+    }
+
+    fn run(tracker: &mut VisitTracker, sightings: impl IntoIterator<Item = Sighting>) -> Vec<Decision> {
+        sightings.into_iter().filter_map(|s| tracker.observe(s).decision).collect()
+    }
+
+    #[test]
+    fn an_adult_is_allowed_once_with_the_fifth_good_frame() {
+        let decisions = run(&mut tracker(), (1..40).map(|k| face(k * 100, 45.0)));
+        assert_eq!(decisions.len(), 1);
+        assert_eq!((decisions[0].outcome, decisions[0].frames, decisions[0].decided), (Outcome::Allow, 5, ms(500)));
+    }
+
+    #[test]
+    fn a_teenager_is_referred_when_the_frames_are_used_up() {
+        let decisions = run(&mut tracker(), (1..40).map(|k| face(k * 100, 16.0)));
+        assert_eq!(decisions.len(), 1);
+        assert_eq!((decisions[0].outcome, decisions[0].reason, decisions[0].frames), (Outcome::Refer, Reason::NotSure, 10));
+    }
+
+    #[test]
+    fn poor_frames_do_not_count_and_end_in_refer() {
+        let decisions = run(&mut tracker(), (1..90).map(|k| flawed(k * 100, Flaw::Blurred)));
+        assert_eq!(decisions.len(), 1);
+        assert_eq!((decisions[0].outcome, decisions[0].reason, decisions[0].frames), (Outcome::Refer, Reason::PoorView, 0));
+    }
+
+    #[test]
+    fn whoever_leaves_early_gets_no_decision() {
+        let mut sightings: Vec<_> = (1..4).map(|k| face(k * 100, 45.0)).collect();
+        sightings.extend((4..30).map(|k| nobody(k * 100)));
+        let decisions = run(&mut tracker(), sightings);
+        assert_eq!(decisions.len(), 1);
+        assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::NoDecision, Reason::LeftEarly));
+    }
+
+    #[test]
+    fn a_swap_of_the_person_ends_the_visit() {
+        let mut t = tracker();
+        run(&mut t, (1..4).map(|k| face(k * 100, 45.0)));
+        let mut other = face(400, 45.0);
+        other.nearest.as_mut().unwrap().bounds = BoundingBox { x0: 500.0, y0: 100.0, x1: 620.0, y1: 260.0 };
+        let decision = t.observe(other).decision.unwrap();
+        assert_eq!((decision.outcome, decision.reason), (Outcome::NoDecision, Reason::PersonChanged));
+    }
+
+    #[test]
+    fn a_younger_face_close_by_turns_allow_into_refer() {
+        let decisions = run(&mut tracker(), (1..10).map(|k| Sighting { doubtful_companion: true, ..face(k * 100, 45.0) }));
+        assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::YoungerFaceNear));
+    }
+
+    #[test]
+    fn time_that_stands_still_gathers_no_evidence() {
+        assert!(run(&mut tracker(), (0..50).map(|_| face(1000, 60.0))).is_empty());
+    }
+
+    #[test]
+    fn time_going_back_ends_the_visit_without_a_decision() {
+        let mut t = tracker();
+        run(&mut t, (1..4).map(|k| face(k * 1000, 60.0)));
+        let decision = t.observe(face(500, 60.0)).decision.unwrap();
+        assert_eq!((decision.outcome, decision.reason), (Outcome::NoDecision, Reason::ClockJump));
+    }
+
+    #[test]
+    fn the_fourth_try_in_a_row_is_referred_unseen_until_the_cool_down_is_over() {
+        let mut t = tracker();
+        let mut now = 0;
+        let mut visit = |t: &mut VisitTracker, age: f32| {
+            let mut decisions = Vec::new();
+            for _ in 0..15 {
+                now += 100;
+                decisions.extend(t.observe(face(now, age)).decision);
+            }
+            for _ in 0..10 {
+                now += 100;
+                decisions.extend(t.observe(nobody(now)).decision);
+            }
+            assert_eq!(decisions.len(), 1);
+            decisions.remove(0)
+        };
+        for attempt in 1..=3 {
+            let decision = visit(&mut t, 16.0);
+            assert_eq!((decision.attempt, decision.reason), (attempt, Reason::NotSure));
+        }
+        // Even a lucky row of frames does not open now.
+        let fourth = visit(&mut t, 60.0);
+        assert_eq!((fourth.outcome, fourth.reason, fourth.frames), (Outcome::Refer, Reason::TooManyTries, 0));
+        for _ in 0..12 {
+            visit(&mut t, 60.0);
+        }
+        assert_eq!(visit(&mut t, 60.0).outcome, Outcome::Allow);
+    }
+
+    fn sightings() -> impl Strategy<Value = Vec<Sighting>> {
+        let one = (0u8..10, 0.0f32..90.0, 0u64..900, 0.0f32..500.0, any::<bool>());
+        prop::collection::vec(one, 1..120).prop_map(|steps| {
+            let mut now = 5_000u64;
+            steps
+                .into_iter()
+                .map(|(kind, age, step, x, companion)| {
+                    now = if kind == 9 { now.saturating_sub(step * 3) } else { now + step };
+                    let view = match kind {
+                        0..=6 => Ok((AgeEstimate::normal(age, 3.0), 0.7)),
+                        _ => Err(Flaw::Blurred),
+                    };
+                    let bounds = at_place(if kind == 6 { x } else { 200.0 });
+                    let nearest = (kind != 8).then_some(SeenFace { bounds, view });
+                    Sighting { at: ms(now), nearest, doubtful_companion: companion && kind == 5 }
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_an_allow_has_its_good_frames_and_their_confidence(sightings in sightings()) {
+            for decision in run(&mut tracker(), sightings) {
+                if decision.outcome == Outcome::Allow {
+                    prop_assert!(decision.frames >= 5);
+                    prop_assert!(decision.confidence.unwrap() >= 0.95);
+                    prop_assert_eq!(decision.reason, Reason::OldEnough);
+                    prop_assert!(decision.attempt <= 3);
+                }
+            }
+        }
+
+        #[test]
+        fn a_lost_face_an_error_or_a_clock_that_goes_back_never_allows(sightings in sightings()) {
+            let mut t = tracker();
+            for sighting in sightings {
+                let (lost, back) = (sighting.nearest.is_none(), t.last_frame.is_some_and(|last| sighting.at <= last));
+                let decision = t.observe(sighting).decision;
+                if lost || back {
+                    prop_assert!(decision.is_none_or(|d| d.outcome != Outcome::Allow));
+                }
+            }
+            prop_assert!(t.abort(Reason::CameraLost, ms(1 << 30)).is_none_or(|d| d.outcome == Outcome::NoDecision));
+        }
+
+        #[test]
+        fn a_visit_has_at_most_one_decision(ages in prop::collection::vec(0.0f32..90.0, 1..80)) {
+            let decisions = run(&mut tracker(), ages.iter().enumerate().map(|(k, age)| face(100 + k as u64 * 100, *age)));
+            prop_assert!(decisions.len() <= 1);
+        }
+    }
+}
