@@ -33,9 +33,7 @@ impl AgeEstimate {
             return None;
         }
         let sum: f32 = weights.iter().sum();
-        (sum > 0.0 && sum.is_finite()).then(|| Self {
-            probabilities: weights.map(|w| w / sum),
-        })
+        (sum > 0.0 && sum.is_finite()).then(|| Self { probabilities: weights.map(|w| w / sum) })
     }
 
     /// A discretised normal distribution, for tests and demonstrations. `mean` and `deviation` are in years.
@@ -130,15 +128,8 @@ pub enum AgeGroup {
 
 impl AgeGroup {
     /// All groups, youngest first.
-    pub const ALL: [Self; 7] = [
-        Self::Child,
-        Self::Teen,
-        Self::YoungAdult,
-        Self::Adult,
-        Self::MiddleAged,
-        Self::Older,
-        Self::Senior,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Child, Self::Teen, Self::YoungAdult, Self::Adult, Self::MiddleAged, Self::Older, Self::Senior];
 
     /// The group of an age in years; an estimated age is rounded to the nearest year first.
     #[must_use]

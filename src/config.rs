@@ -122,7 +122,14 @@ pub struct VisitConfig {
 
 impl Default for VisitConfig {
     fn default() -> Self {
-        Self { good_frames: 5, most_frames: 10, decide_seconds: 6.0, lost_seconds: 0.8, max_tries: 3, cool_down_seconds: 30.0 }
+        Self {
+            good_frames: 5,
+            most_frames: 10,
+            decide_seconds: 6.0,
+            lost_seconds: 0.8,
+            max_tries: 3,
+            cool_down_seconds: 30.0,
+        }
     }
 }
 
@@ -389,7 +396,8 @@ impl Config {
         }
         if let Some(file) = config.policy_file.clone() {
             if config.policy.is_some() {
-                let fault = Fault::new("policy_file", file.display(), "either `policy_file` or a [policy] table, not both");
+                let fault =
+                    Fault::new("policy_file", file.display(), "either `policy_file` or a [policy] table, not both");
                 return Err(fault.at(text, path));
             }
             let file = path.parent().map_or_else(|| file.clone(), |folder| folder.join(&file));
@@ -418,49 +426,106 @@ impl Config {
         check("camera.stall_seconds", &c.stall_seconds, (0.5..=30.0).contains(&c.stall_seconds), "0.5 to 30 seconds");
         check("camera.warmup_frames", &c.warmup_frames, c.warmup_frames <= 100, "0 to 100");
         let replay_without_path = c.source == CameraSource::Replay && c.path.is_none();
-        check("camera.path", &"missing", !replay_without_path, "a folder of pictures, a Motion-JPEG or a Y4M file for source = \"replay\"");
+        check(
+            "camera.path",
+            &"missing",
+            !replay_without_path,
+            "a folder of pictures, a Motion-JPEG or a Y4M file for source = \"replay\"",
+        );
         if let Some(score) = self.models.detector_score {
             check("models.detector_score", &score, (0.05..=0.99).contains(&score), "0.05 to 0.99");
         }
         let v = &self.visit;
         check("visit.good_frames", &v.good_frames, (1..=50).contains(&v.good_frames), "1 to 50");
-        check("visit.most_frames", &v.most_frames, (v.good_frames..=200).contains(&v.most_frames), "`good_frames` to 200");
+        check(
+            "visit.most_frames",
+            &v.most_frames,
+            (v.good_frames..=200).contains(&v.most_frames),
+            "`good_frames` to 200",
+        );
         check("visit.decide_seconds", &v.decide_seconds, (1.0..=120.0).contains(&v.decide_seconds), "1 to 120 seconds");
         check("visit.lost_seconds", &v.lost_seconds, (0.2..=10.0).contains(&v.lost_seconds), "0.2 to 10 seconds");
         check("visit.max_tries", &v.max_tries, (1..=100).contains(&v.max_tries), "1 to 100");
-        check("visit.cool_down_seconds", &v.cool_down_seconds, (0.0..=3600.0).contains(&v.cool_down_seconds), "0 to 3600 seconds");
+        check(
+            "visit.cool_down_seconds",
+            &v.cool_down_seconds,
+            (0.0..=3600.0).contains(&v.cool_down_seconds),
+            "0 to 3600 seconds",
+        );
         let q = &self.quality;
         check("quality.min_face_share", &q.min_face_share, (0.05..=0.9).contains(&q.min_face_share), "0.05 to 0.9");
-        check("quality.min_face_pixels", &q.min_face_pixels, (24.0..=1000.0).contains(&q.min_face_pixels), "24 to 1000 pixels");
+        check(
+            "quality.min_face_pixels",
+            &q.min_face_pixels,
+            (24.0..=1000.0).contains(&q.min_face_pixels),
+            "24 to 1000 pixels",
+        );
         check("quality.min_brightness", &q.min_brightness, (0.0..=200.0).contains(&q.min_brightness), "0 to 200");
-        check("quality.max_brightness", &q.max_brightness, q.max_brightness > q.min_brightness && q.max_brightness <= 255.0, "more than `min_brightness`, at most 255");
+        check(
+            "quality.max_brightness",
+            &q.max_brightness,
+            q.max_brightness > q.min_brightness && q.max_brightness <= 255.0,
+            "more than `min_brightness`, at most 255",
+        );
         check("quality.min_contrast", &q.min_contrast, (0.0..=127.0).contains(&q.min_contrast), "0 to 127");
         check("quality.min_sharpness", &q.min_sharpness, (0.0..=4.0).contains(&q.min_sharpness), "0 to 4");
         check("quality.max_turn", &q.max_turn, (0.05..=1.0).contains(&q.max_turn), "0.05 to 1");
-        check("quality.max_roll_degrees", &q.max_roll_degrees, (5.0..=45.0).contains(&q.max_roll_degrees), "5 to 45 degrees");
+        check(
+            "quality.max_roll_degrees",
+            &q.max_roll_degrees,
+            (5.0..=45.0).contains(&q.max_roll_degrees),
+            "5 to 45 degrees",
+        );
         check("quality.min_inside", &q.min_inside, (0.5..=1.0).contains(&q.min_inside), "0.5 to 1");
         let s = &self.start;
         check("start.line", &s.line, s.line <= 511, "0 to 511");
         check("start.seconds", &s.seconds, (1.0..=120.0).contains(&s.seconds), "1 to 120 seconds");
         let r = &self.relay;
         let last_pin = if r.driver == RelayDriver::Rppal { 27 } else { 511 };
-        check("relay.pin", &r.pin, r.pin <= last_pin, if last_pin == 27 { "a BCM number, 0 to 27" } else { "0 to 511" });
+        check(
+            "relay.pin",
+            &r.pin,
+            r.pin <= last_pin,
+            if last_pin == 27 { "a BCM number, 0 to 27" } else { "0 to 511" },
+        );
         check("relay.open_seconds", &r.open_seconds, (0.2..=30.0).contains(&r.open_seconds), "0.2 to 30 seconds");
-        check("relay.max_open_seconds", &r.max_open_seconds, r.max_open_seconds >= r.open_seconds && r.max_open_seconds <= 120.0, "`open_seconds` to 120 seconds");
+        check(
+            "relay.max_open_seconds",
+            &r.max_open_seconds,
+            r.max_open_seconds >= r.open_seconds && r.max_open_seconds <= 120.0,
+            "`open_seconds` to 120 seconds",
+        );
         let d = &self.display;
-        check("display.clock_hz", &d.clock_hz, (100_000..=80_000_000).contains(&d.clock_hz), "100000 to 80000000 hertz");
+        check(
+            "display.clock_hz",
+            &d.clock_hz,
+            (100_000..=80_000_000).contains(&d.clock_hz),
+            "100000 to 80000000 hertz",
+        );
         check("display.rotation", &d.rotation, [0, 90, 180, 270].contains(&d.rotation), "0, 90, 180 or 270 degrees");
         check("display.dc_line", &d.dc_line, d.dc_line <= 511, "0 to 511");
         check("display.width", &d.width, (64..=480).contains(&d.width), "64 to 480 pixels");
         check("display.height", &d.height, (32..=480).contains(&d.height), "32 to 480 pixels");
         let known = ["en", "de"].contains(&d.language.as_str());
-        check("display.language", &format!("{:?}", d.language), known, "\"en\" or \"de\"; other languages through `texts_file`");
-        let same_pins = r.driver != RelayDriver::Simulated && d.driver != DisplayDriver::None && (r.pin == d.dc_line || Some(r.pin) == d.reset_line);
+        check(
+            "display.language",
+            &format!("{:?}", d.language),
+            known,
+            "\"en\" or \"de\"; other languages through `texts_file`",
+        );
+        let same_pins = r.driver != RelayDriver::Simulated
+            && d.driver != DisplayDriver::None
+            && (r.pin == d.dc_line || Some(r.pin) == d.reset_line);
         check("relay.pin", &r.pin, !same_pins, "another pin than the display's `dc_line` and `reset_line`");
         let start_on_relay = s.mode != StartMode::Always && r.driver != RelayDriver::Simulated && s.line == r.pin;
         check("start.line", &s.line, !start_on_relay, "another line than `relay.pin`");
         let l = &self.log;
-        check("log.max_file_bytes", &l.max_file_bytes, (4096..=1_000_000_000).contains(&l.max_file_bytes), "4096 to 1000000000 bytes");
+        check(
+            "log.max_file_bytes",
+            &l.max_file_bytes,
+            (4096..=1_000_000_000).contains(&l.max_file_bytes),
+            "4096 to 1000000000 bytes",
+        );
         check("log.keep_days", &l.keep_days, (1..=3650).contains(&l.keep_days), "1 to 3650 days");
         if let Some((key, found, expected)) = self.policy.as_ref().and_then(Policy::fault) {
             faults.push(Fault::new(&format!("policy.{key}"), found, &expected));
@@ -502,7 +567,13 @@ impl Fault {
     }
 
     fn at(self, text: &str, path: &Path) -> ConfigError {
-        ConfigError::Value { path: path.into(), line: line_of_key(text, &self.key), key: self.key, found: self.found, expected: self.expected }
+        ConfigError::Value {
+            path: path.into(),
+            line: line_of_key(text, &self.key),
+            key: self.key,
+            found: self.found,
+            expected: self.expected,
+        }
     }
 }
 

@@ -14,12 +14,20 @@
 #![deny(missing_docs)]
 
 pub mod age;
+pub mod audit;
+pub mod camera;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod display;
 pub mod evaluate;
+pub mod frame;
+pub mod gate;
+pub mod judge;
 pub mod picture;
 pub mod policy;
 pub mod quality;
+pub mod relay;
+pub mod trigger;
 pub mod vision;
 pub mod visit;

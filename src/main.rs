@@ -12,10 +12,21 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,tract=warn"))
+        .format_timestamp(None)
+        .init();
     let outcome = match &cli.command {
         Command::Detect(args) => commands::detect::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
-        _ => Err("not built yet".into()),
+        Command::Run(args) => commands::run::run(args),
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Check(args) => commands::check::run(args),
+        Command::Log(args) => commands::log::run(args),
+        Command::Relay(args) => commands::relay::off(args),
+        Command::RelayKeeper(args) => commands::relay::keeper(args),
+        Command::Replay(args) => commands::replay::run(args),
+        Command::Generate(args) => commands::generate::run(args),
+        Command::Calibrate(args) => commands::calibrate::run(args),
     };
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -52,6 +52,13 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, image::ImageError> {
     Ok(reader.decode()?.into_rgb8())
 }
 
+/// Whether a file's name says JPEG or PNG.
+#[must_use]
+pub fn is_picture(path: &Path) -> bool {
+    let end = path.extension().unwrap_or_default().to_ascii_lowercase();
+    ["jpg", "jpeg", "png"].iter().any(|known| end == *known)
+}
+
 fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);

@@ -94,7 +94,8 @@ impl Policy {
         if let Some(deny) = self.deny_confidence.filter(|d| !within(*d, 0.5, 1.0)) {
             return Some(("deny_confidence", deny.to_string(), "0.5 or more, below 1".into()));
         }
-        (!within(self.temperature, 0.2, 5.001)).then(|| ("temperature", self.temperature.to_string(), "0.2 to 5".into()))
+        (!within(self.temperature, 0.2, 5.001))
+            .then(|| ("temperature", self.temperature.to_string(), "0.2 to 5".into()))
     }
 
     /// A short identity for the log: the values that decide, hashed.
@@ -273,7 +274,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn policy() -> Policy {
-        Policy { threshold_age: 18, challenge_age: 25, confidence: 0.95, deny_confidence: None, temperature: 1.0, model: None, evidence: None }
+        Policy {
+            threshold_age: 18,
+            challenge_age: 25,
+            confidence: 0.95,
+            deny_confidence: None,
+            temperature: 1.0,
+            model: None,
+            evidence: None,
+        }
     }
 
     fn evidence(frames: &[(f32, f32, f32)], companions: &[bool]) -> Evidence {

@@ -114,7 +114,11 @@ pub fn pixels(chip: &Chip, limits: &QualityLimits) -> Quality {
         return Err(Flaw::Blurred);
     }
     let ramp = |value: f32, floor: f32, good: f32| ((value - floor) / (good - floor)).clamp(0.0, 1.0);
-    let weight = ramp(sharp, limits.min_sharpness, limits.min_sharpness * 3.0).min(ramp(light.deviation, limits.min_contrast, 35.0));
+    let weight = ramp(sharp, limits.min_sharpness, limits.min_sharpness * 3.0).min(ramp(
+        light.deviation,
+        limits.min_contrast,
+        35.0,
+    ));
     Ok(0.2 + 0.8 * weight)
 }
 
@@ -205,7 +209,10 @@ mod tests {
 
     #[test]
     fn a_face_cut_by_the_border_is_outside() {
-        assert_eq!(geometry(&face(-60.0, 100.0, 200.0), (640, 480), &QualityLimits::default()), Err(Flaw::OutsideFrame));
+        assert_eq!(
+            geometry(&face(-60.0, 100.0, 200.0), (640, 480), &QualityLimits::default()),
+            Err(Flaw::OutsideFrame)
+        );
     }
 
     #[test]
@@ -218,7 +225,8 @@ mod tests {
     #[test]
     fn black_is_dark_and_a_smooth_ramp_is_blurred() {
         let limits = QualityLimits::default();
-        let chip = |f: fn(u32, u32) -> u8| Chip::from_aligned(&RgbImage::from_fn(64, 64, |x, y| image::Rgb([f(x, y); 3])), 64);
+        let chip =
+            |f: fn(u32, u32) -> u8| Chip::from_aligned(&RgbImage::from_fn(64, 64, |x, y| image::Rgb([f(x, y); 3])), 64);
         assert_eq!(pixels(&chip(|_, _| 3), &limits), Err(Flaw::TooDark));
         assert_eq!(pixels(&chip(|x, _| (60 + x * 2) as u8), &limits), Err(Flaw::Blurred));
         assert!(pixels(&chip(|x, y| if (x / 3 + y / 3) % 2 == 0 { 60 } else { 190 }), &limits).is_ok());

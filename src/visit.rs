@@ -196,9 +196,15 @@ impl VisitTracker {
             return Step { guidance: Guidance::Improve(Flaw::TooFar), decision: None };
         }
         let attempt = self.tries.next(sighting.at, self.settings.cool_down);
-        let watch = Watch { began: sighting.at, last_seen: sighting.at, last_box: face.bounds, evidence: Evidence::default(), attempt };
+        let watch = Watch {
+            began: sighting.at,
+            last_seen: sighting.at,
+            last_box: face.bounds,
+            evidence: Evidence::default(),
+            attempt,
+        };
         if attempt > self.settings.max_tries {
-            return self.decide(watch, Outcome::Refer, Reason::TooManyTries, sighting.at);
+            return self.decide(&watch, Outcome::Refer, Reason::TooManyTries, sighting.at);
         }
         self.watch(watch, sighting)
     }
@@ -227,7 +233,7 @@ impl VisitTracker {
             Ok((estimate, weight)) => {
                 watch.evidence.add(estimate, weight, sighting.doubtful_companion);
                 match watch.evidence.judge(&self.policy, self.settings.good_frames, self.settings.most_frames) {
-                    Verdict::Final(outcome, reason) => self.decide(watch, outcome, reason, at),
+                    Verdict::Final(outcome, reason) => self.decide(&watch, outcome, reason, at),
                     Verdict::Open => self.look_on(watch, None, at),
                 }
             }
@@ -237,8 +243,9 @@ impl VisitTracker {
     /// Goes on watching, unless the time is up.
     fn look_on(&mut self, watch: Watch, flaw: Option<Flaw>, at: Duration) -> Step {
         if at.saturating_sub(watch.began) >= self.settings.decide_within {
-            let reason = if watch.evidence.frames() >= self.settings.good_frames { Reason::NotSure } else { Reason::PoorView };
-            return self.decide(watch, Outcome::Refer, reason, at);
+            let reason =
+                if watch.evidence.frames() >= self.settings.good_frames { Reason::NotSure } else { Reason::PoorView };
+            return self.decide(&watch, Outcome::Refer, reason, at);
         }
         self.state = State::Watching(watch);
         Step { guidance: self.guidance(flaw), decision: None }
@@ -257,8 +264,8 @@ impl VisitTracker {
         Step { guidance: Guidance::Decided(outcome), decision: None }
     }
 
-    fn decide(&mut self, watch: Watch, outcome: Outcome, reason: Reason, at: Duration) -> Step {
-        let decision = self.conclude(&watch, outcome, reason, at);
+    fn decide(&mut self, watch: &Watch, outcome: Outcome, reason: Reason, at: Duration) -> Step {
+        let decision = self.conclude(watch, outcome, reason, at);
         self.state = State::Decided { outcome, last_seen: watch.last_seen, last_box: watch.last_box };
         Step { guidance: Guidance::Decided(outcome), decision: Some(decision) }
     }
@@ -325,7 +332,15 @@ mod tests {
     }
 
     fn tracker() -> VisitTracker {
-        let policy = Policy { threshold_age: 18, challenge_age: 25, confidence: 0.95, deny_confidence: None, temperature: 1.0, model: None, evidence: None };
+        let policy = Policy {
+            threshold_age: 18,
+            challenge_age: 25,
+            confidence: 0.95,
+            deny_confidence: None,
+            temperature: 1.0,
+            model: None,
+            evidence: None,
+        };
         VisitTracker::new(settings(), policy)
     }
 
@@ -347,7 +362,11 @@ mod tests {
     }
 
     fn flawed(at: u64, flaw: Flaw) -> Sighting {
-        Sighting { at: ms(at), nearest: Some(SeenFace { bounds: at_place(200.0), view: Err(flaw) }), doubtful_companion: false }
+        Sighting {
+            at: ms(at),
+            nearest: Some(SeenFace { bounds: at_place(200.0), view: Err(flaw) }),
+            doubtful_companion: false,
+        }
     }
 
     fn run(tracker: &mut VisitTracker, sightings: impl IntoIterator<Item = Sighting>) -> Vec<Decision> {
@@ -365,14 +384,20 @@ mod tests {
     fn a_teenager_is_referred_when_the_frames_are_used_up() {
         let decisions = run(&mut tracker(), (1..40).map(|k| face(k * 100, 16.0)));
         assert_eq!(decisions.len(), 1);
-        assert_eq!((decisions[0].outcome, decisions[0].reason, decisions[0].frames), (Outcome::Refer, Reason::NotSure, 10));
+        assert_eq!(
+            (decisions[0].outcome, decisions[0].reason, decisions[0].frames),
+            (Outcome::Refer, Reason::NotSure, 10)
+        );
     }
 
     #[test]
     fn poor_frames_do_not_count_and_end_in_refer() {
         let decisions = run(&mut tracker(), (1..90).map(|k| flawed(k * 100, Flaw::Blurred)));
         assert_eq!(decisions.len(), 1);
-        assert_eq!((decisions[0].outcome, decisions[0].reason, decisions[0].frames), (Outcome::Refer, Reason::PoorView, 0));
+        assert_eq!(
+            (decisions[0].outcome, decisions[0].reason, decisions[0].frames),
+            (Outcome::Refer, Reason::PoorView, 0)
+        );
     }
 
     #[test]
@@ -396,7 +421,8 @@ mod tests {
 
     #[test]
     fn a_younger_face_close_by_turns_allow_into_refer() {
-        let decisions = run(&mut tracker(), (1..10).map(|k| Sighting { doubtful_companion: true, ..face(k * 100, 45.0) }));
+        let decisions =
+            run(&mut tracker(), (1..10).map(|k| Sighting { doubtful_companion: true, ..face(k * 100, 45.0) }));
         assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::YoungerFaceNear));
     }
 

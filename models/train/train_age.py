@@ -27,13 +27,13 @@ def label_distribution(ages: torch.Tensor) -> torch.Tensor:
 
 
 def sampling_weights(ages: np.ndarray, power: float) -> np.ndarray:
-    """Draws rare ages more often: weight = smoothed density ** -power, bounded to a factor of six, and 10 to 20 once more."""
+    """Draws rare ages more often: weight = smoothed density ** -power, bounded to a factor of six, and the ages around the limit once more."""
     histogram = np.bincount(np.clip(ages, 0, 100), minlength=AGES).astype(float)
     kernel = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
     density = np.convolve(histogram, kernel / kernel.sum(), mode="same")
     weights = density[np.clip(ages, 0, 100)] ** -power
     weights = np.minimum(weights, np.median(weights) * 6)
-    weights = weights * np.where((ages >= 10) & (ages <= 20), 1.5, 1.0)  # the ages on which a gate is judged
+    weights = weights * np.where((ages >= 11) & (ages <= 18), 3.0, np.where((ages >= 19) & (ages <= 22), 1.4, 1.0))  # the ages on which a gate is judged
     return weights / weights.sum()
 
 

@@ -111,8 +111,10 @@ pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
             files.push(path.clone());
             continue;
         }
-        let entries = std::fs::read_dir(path).map_err(|e| format!("{}: cannot read the folder: {e}", path.display()))?;
-        let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
+        let entries =
+            std::fs::read_dir(path).map_err(|e| format!("{}: cannot read the folder: {e}", path.display()))?;
+        let mut inside: Vec<PathBuf> =
+            entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| picture::is_picture(p)).collect();
         inside.sort();
         files.append(&mut inside);
     }
@@ -122,19 +124,20 @@ pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// Whether a file's name says JPEG or PNG.
-#[must_use]
-pub fn is_picture(path: &Path) -> bool {
-    let end = path.extension().unwrap_or_default().to_ascii_lowercase();
-    ["jpg", "jpeg", "png"].iter().any(|known| end == *known)
-}
-
 fn print_faces(path: &Path, faces: &[Face]) {
     println!("{}: {} {}", path.display(), faces.len(), if faces.len() == 1 { "face" } else { "faces" });
     for face in faces {
         let b = face.bounds;
         let points: Vec<String> = face.landmarks.iter().map(|p| format!("{:.0},{:.0}", p.x, p.y)).collect();
-        println!("  score {:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}", face.score, b.x0, b.y0, b.x1, b.y1, points.join(" "));
+        println!(
+            "  score {:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}",
+            face.score,
+            b.x0,
+            b.y0,
+            b.x1,
+            b.y1,
+            points.join(" ")
+        );
     }
 }
 

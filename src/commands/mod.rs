@@ -1,7 +1,15 @@
 //! What the subcommands do. Each returns an exit code, or an error that is printed as one chain.
 
+pub mod calibrate;
+pub mod check;
+pub mod demo;
 pub mod detect;
 pub mod evaluate;
+pub mod generate;
+pub mod log;
+pub mod relay;
+pub mod replay;
+pub mod run;
 
 use std::{error::Error, path::PathBuf};
 

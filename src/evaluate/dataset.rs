@@ -119,7 +119,9 @@ impl Dataset {
                 }
                 let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 match utkface_label(&name) {
-                    Ok((age, gender, group)) => set.samples.push(Sample { path: entry, age, gender: Some(gender), group: Some(group) }),
+                    Ok((age, gender, group)) => {
+                        set.samples.push(Sample { path: entry, age, gender: Some(gender), group: Some(group) });
+                    }
                     Err(reason) => set.rejected.push(Rejected { place: entry.display().to_string(), reason }),
                 }
             }
@@ -140,7 +142,9 @@ impl Dataset {
         for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
             match csv_sample(line, columns.len(), base) {
                 Ok(sample) => set.samples.push(sample),
-                Err(reason) => set.rejected.push(Rejected { place: format!("{}:{}", path.display(), index + 1), reason }),
+                Err(reason) => {
+                    set.rejected.push(Rejected { place: format!("{}:{}", path.display(), index + 1), reason });
+                }
             }
         }
         Ok(set)

@@ -216,7 +216,8 @@ fn largest_gap(parts: &[Part]) -> Option<Gap> {
 /// Expected calibration error of P(age >= `threshold`): ten equal bins (Naeini et al. 2015), 0 to 1.
 #[must_use]
 pub fn calibration_error(pairs: &[(f32, bool)]) -> f64 {
-    reliability(pairs).iter().map(|bin| bin.images as f64 * (bin.stated - bin.found).abs()).sum::<f64>() / pairs.len().max(1) as f64
+    reliability(pairs).iter().map(|bin| bin.images as f64 * (bin.stated - bin.found).abs()).sum::<f64>()
+        / pairs.len().max(1) as f64
 }
 
 /// One bin of the reliability diagram.
@@ -259,7 +260,10 @@ pub fn negative_log_likelihood<'a>(readings: impl IntoIterator<Item = &'a Readin
 }
 
 fn percent(interval: Option<Interval>) -> String {
-    interval.map_or_else(|| "-".into(), |i| format!("{:.1} % ({:.1} to {:.1})", i.value * 100.0, i.low * 100.0, i.high * 100.0))
+    interval.map_or_else(
+        || "-".into(),
+        |i| format!("{:.1} % ({:.1} to {:.1})", i.value * 100.0, i.low * 100.0, i.high * 100.0),
+    )
 }
 
 fn years(interval: Option<Interval>) -> String {
@@ -281,7 +285,14 @@ impl fmt::Display for Figures {
         writeln!(f, "\n{:<10} {:>7}  {:<24} {:<24} within 5", "true age", "images", "MAE, years", "bias, years")?;
         for p in self.by_group.iter().chain(&self.by_gender).chain(&self.by_ethnicity) {
             let within = p.within_5_years.map_or_else(|| "-".into(), |w| format!("{:.1} %", w * 100.0));
-            writeln!(f, "{:<10} {:>7}  {:<24} {:<24} {within}", p.name, p.images, years(p.mae_years), years(p.bias_years))?;
+            writeln!(
+                f,
+                "{:<10} {:>7}  {:<24} {:<24} {within}",
+                p.name,
+                p.images,
+                years(p.mae_years),
+                years(p.bias_years)
+            )?;
         }
         if let Some(gap) = &self.largest_gap {
             writeln!(f, "largest gap: {} against {}, {:.2} years", gap.worst, gap.best, gap.years)?;

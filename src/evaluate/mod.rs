@@ -1,11 +1,11 @@
 //! Evaluation: the embedded models, through the deployed code path, over labelled pictures.
 
-
+pub mod calibrate;
 pub mod dataset;
 pub mod figures;
 
 pub mod statistics;
-
+pub mod visits;
 
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -57,7 +57,9 @@ impl Eyes {
         let side = self.age.chip_side();
         let chip = match input {
             Input::Chips => Some(Chip::from_aligned(picture, side)),
-            Input::Pictures => nearest(&self.detector.detect(picture)?).and_then(|face| Chip::align(picture, &face.landmarks, side)),
+            Input::Pictures => {
+                nearest(&self.detector.detect(picture)?).and_then(|face| Chip::align(picture, &face.landmarks, side))
+            }
         };
         chip.map(|chip| self.age.read(&chip)).transpose()
     }
@@ -99,7 +101,7 @@ pub struct Readings {
 /// The first model failure; unreadable pictures are counted in [`Readings::rejected`] instead.
 pub fn read_all(eyes: &Eyes, set: Dataset, input: Input) -> Result<Readings, ModelError> {
     enum Outcome {
-        Read(Reading),
+        Read(Box<Reading>),
         Faceless(Sample),
         Rejected(Rejected),
     }
@@ -109,10 +111,14 @@ pub fn read_all(eyes: &Eyes, set: Dataset, input: Input) -> Result<Readings, Mod
         .into_par_iter()
         .map(|sample| {
             let outcome = match picture::open(&sample.path) {
-                Err(error) => Outcome::Rejected(Rejected { place: sample.path.display().to_string(), reason: error.to_string() }),
+                Err(error) => {
+                    Outcome::Rejected(Rejected { place: sample.path.display().to_string(), reason: error.to_string() })
+                }
                 Ok(picture) => match eyes.read(&picture, input)? {
                     None => Outcome::Faceless(sample),
-                    Some(FaceReading { age, female }) => Outcome::Read(Reading { sample, estimate: age, female }),
+                    Some(FaceReading { age, female }) => {
+                        Outcome::Read(Box::new(Reading { sample, estimate: age, female }))
+                    }
                 },
             };
             bar.inc(1);
@@ -123,7 +129,7 @@ pub fn read_all(eyes: &Eyes, set: Dataset, input: Input) -> Result<Readings, Mod
     let mut readings = Readings { read: Vec::new(), faceless: Vec::new(), rejected: set.rejected };
     for outcome in outcomes {
         match outcome {
-            Outcome::Read(reading) => readings.read.push(reading),
+            Outcome::Read(reading) => readings.read.push(*reading),
             Outcome::Faceless(sample) => readings.faceless.push(sample),
             Outcome::Rejected(rejected) => readings.rejected.push(rejected),
         }

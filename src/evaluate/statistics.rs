@@ -37,9 +37,8 @@ pub fn bootstrap_mean(values: &[f64]) -> Option<Interval> {
     const RESAMPLES: usize = 1000;
     let mut random = SplitMix(0x5eed ^ values.len() as u64);
     let mean = |sum: f64| sum / values.len() as f64;
-    let mut means: Vec<f64> = (0..RESAMPLES)
-        .map(|_| mean((0..values.len()).map(|_| values[random.below(values.len())]).sum()))
-        .collect();
+    let mut means: Vec<f64> =
+        (0..RESAMPLES).map(|_| mean((0..values.len()).map(|_| values[random.below(values.len())]).sum())).collect();
     means.sort_by(f64::total_cmp);
     Some(Interval {
         value: mean(values.iter().sum()),
@@ -54,7 +53,7 @@ pub struct SplitMix(pub u64);
 
 impl SplitMix {
     /// The next 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -64,12 +63,12 @@ impl SplitMix {
 
     /// A number in `0..bound`; `bound` must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+        ((u128::from(self.next_bits()) * bound as u128) >> 64) as usize
     }
 
     /// A number in 0.0 to 1.0.
     pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 24) as f32
+        (self.next_bits() >> 40) as f32 / (1u64 << 24) as f32
     }
 
     /// A normal number of mean 0 and deviation 1 (Box and Muller 1958).

@@ -77,7 +77,8 @@ impl AgeModel {
             return Err(failed(format!("a chip of {:?} pixels, expected {side} x {side}", chip.pixels().dimensions())));
         }
         let outputs = self.0.run(chip.pixels())?;
-        let age = AgeEstimate::from_weights(&outputs[0]).ok_or_else(|| failed("its ages are no distribution".into()))?;
+        let age =
+            AgeEstimate::from_weights(&outputs[0]).ok_or_else(|| failed("its ages are no distribution".into()))?;
         let female = outputs[1].first().copied().unwrap_or(0.5);
         Ok(FaceReading { age, female })
     }

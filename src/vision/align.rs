@@ -37,12 +37,7 @@ impl Chip {
     pub fn from_aligned(picture: &RgbImage, side: u32) -> Self {
         let (width, height) = (picture.width() as f32, picture.height() as f32);
         let side_in = width.min(height);
-        let map = Similarity {
-            a: side_in,
-            b: 0.0,
-            x: (width - side_in) / 2.0,
-            y: (height - side_in) / 2.0,
-        };
+        let map = Similarity { a: side_in, b: 0.0, x: (width - side_in) / 2.0, y: (height - side_in) / 2.0 };
         Self(map.sample(picture, side))
     }
 
@@ -186,7 +181,8 @@ mod tests {
 
     #[test]
     fn an_upright_face_at_whole_pixels_is_copied_unchanged() {
-        let picture = RgbImage::from_fn(90, 90, |x, y| image::Rgb([(x * 2) as u8, (y * 2) as u8, ((x * 7 + y * 3) % 251) as u8]));
+        let picture =
+            RgbImage::from_fn(90, 90, |x, y| image::Rgb([(x * 2) as u8, (y * 2) as u8, ((x * 7 + y * 3) % 251) as u8]));
         let chip = Chip::align(&picture, &placed(64.0, 0.0, 10.0, 15.0), 64).unwrap();
         let worst = chip
             .pixels()

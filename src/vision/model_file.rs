@@ -112,9 +112,7 @@ impl ModelFile {
     /// Reads a file of at most [`MAX_MODEL_BYTES`].
     pub(super) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
         let model = path.display().to_string();
-        let bytes = std::fs::metadata(path)
-            .map_err(|source| ModelError::Read { model: model.clone(), source })?
-            .len();
+        let bytes = std::fs::metadata(path).map_err(|source| ModelError::Read { model: model.clone(), source })?.len();
         if bytes > MAX_MODEL_BYTES {
             return Err(ModelError::TooLarge { model, bytes });
         }
@@ -130,13 +128,8 @@ impl ModelFile {
         name: &'static str,
         outputs: impl FnOnce(u32, u32) -> Vec<Vec<usize>>,
     ) -> Result<Self, ModelError> {
-        let refuse = |error: TractError| ModelError::NotRunnable {
-            model: label.into(),
-            detail: one_line(&error),
-        };
-        let parsed = guarded(label, || {
-            tract_onnx::onnx().model_for_read(&mut Cursor::new(bytes)).map_err(refuse)
-        })?;
+        let refuse = |error: TractError| ModelError::NotRunnable { model: label.into(), detail: one_line(&error) };
+        let parsed = guarded(label, || tract_onnx::onnx().model_for_read(&mut Cursor::new(bytes)).map_err(refuse))?;
         let metadata: BTreeMap<String, String> = parsed
             .properties
             .iter()
@@ -190,11 +183,15 @@ impl ModelFile {
         outputs
             .iter()
             .map(|value| {
-                let values = value.try_as_plain_ram().and_then(|view| Ok(view.as_slice::<f32>()?.to_vec())).map_err(failed)?;
+                let values =
+                    value.try_as_plain_ram().and_then(|view| Ok(view.as_slice::<f32>()?.to_vec())).map_err(failed)?;
                 if values.iter().all(|v| v.is_finite()) {
                     Ok(values)
                 } else {
-                    Err(ModelError::Run { model: self.label.clone(), detail: "it answered with a number that is none".into() })
+                    Err(ModelError::Run {
+                        model: self.label.clone(),
+                        detail: "it answered with a number that is none".into(),
+                    })
                 }
             })
             .collect()
@@ -245,9 +242,7 @@ impl Metadata<'_> {
     pub(super) fn numbers(&self, key: &'static str, count: usize) -> Result<Vec<f32>, ModelError> {
         let expected = || self.wrong(key, format!("{count} positive numbers with commas"));
         let found: Option<Vec<f32>> = self.text(key)?.split(',').map(|n| n.trim().parse().ok()).collect();
-        found
-            .filter(|n| n.len() == count && n.iter().all(|v: &f32| v.is_finite() && *v > 0.0))
-            .ok_or_else(expected)
+        found.filter(|n| n.len() == count && n.iter().all(|v: &f32| v.is_finite() && *v > 0.0)).ok_or_else(expected)
     }
 
     fn within(&self, key: &'static str, low: u32, high: u32) -> Result<u32, ModelError> {
@@ -282,7 +277,12 @@ fn facts(model: &TypedModel, inputs: bool) -> Facts {
 }
 
 fn check_shapes(label: &str, kind: &str, found: &Facts, wanted: &[Vec<usize>]) -> Result<(), ModelError> {
-    let wrong = |what: String, found: String, expected: String| ModelError::Shape { model: label.into(), what, found, expected };
+    let wrong = |what: String, found: String, expected: String| ModelError::Shape {
+        model: label.into(),
+        what,
+        found,
+        expected,
+    };
     if found.len() != wanted.len() {
         return Err(wrong(format!("the number of {kind}s"), found.len().to_string(), wanted.len().to_string()));
     }

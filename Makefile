@@ -1,0 +1,63 @@
+# agegate: what one types. `make demo` and `make test` install missing Debian packages themselves, after saying which.
+
+CARGO ?= cargo
+PREFIX ?= /usr
+PYTHON ?= python3
+BINARY = target/release/agegate
+
+.PHONY: all build demo test lint bench models policy install packages clean
+
+all: build
+
+build: packages
+	$(CARGO) build --release --locked
+
+demo: build
+	$(BINARY) demo --out demo-out
+
+test: packages
+	$(CARGO) test --release --locked
+
+lint: packages
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib
+
+bench: packages
+	$(CARGO) bench --locked --bench stages
+	$(PYTHON) scripts/compare_runtimes.py
+
+# Trains, exports, quantizes and checks both models from ../shared/data; resumes from its checkpoints.
+models:
+	$(PYTHON) -m pip install -q -r models/train/requirements.txt
+	cd models/train && $(PYTHON) train_detector.py && $(PYTHON) train_age.py && $(PYTHON) export.py detector \
+	  && $(PYTHON) export.py age && $(PYTHON) golden.py && $(PYTHON) make_visitors.py
+	$(MAKE) policy
+
+# The shipped policy, from the validation chips that training never saw.
+policy: build
+	cd models/train && $(PYTHON) validation.py
+	$(BINARY) calibrate --dataset $${AGEGATE_TRAIN_WORK:-models/train/work}/validation --aligned --max-false-accept 0.05 --out models/policy.toml
+	$(CARGO) build --release --locked
+
+install:
+	@test -x $(BINARY) || { echo "$(BINARY) is missing: run 'make build' first" >&2; exit 1; }
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/agegate
+	install -D -m 0644 systemd/agegate.service $(DESTDIR)$(PREFIX)/lib/systemd/system/agegate.service
+	install -D -m 0644 systemd/agegate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/agegate.conf
+	install -D -m 0644 systemd/60-agegate.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-agegate.rules
+	test -e $(DESTDIR)/etc/agegate/agegate.toml || install -D -m 0644 config/agegate.toml $(DESTDIR)/etc/agegate/agegate.toml
+	install -D -m 0644 config/agegate.toml $(DESTDIR)$(PREFIX)/share/doc/agegate/agegate.toml
+	$(BINARY) generate target/generated
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 target/generated/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -D -m 0644 target/generated/agegate.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/agegate
+	install -D -m 0644 target/generated/_agegate $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_agegate
+	install -D -m 0644 target/generated/agegate.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/agegate.fish
+
+packages:
+	@sh scripts/packages.sh
+
+clean:
+	$(CARGO) clean
+	rm -rf demo-out

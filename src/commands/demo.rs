@@ -1,0 +1,318 @@
+//! `agegate demo`: the whole gate with nothing attached.
+//!
+//! The same `Gate` as the daemon's, with recorded frames, a simulated relay and a display in memory; each says so. The
+//! decisions are logged to a real log in the output folder.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use image::{
+    Delay, Frame as GifFrame, RgbImage,
+    codecs::gif::{GifEncoder, Repeat},
+    imageops::{self, FilterType},
+};
+
+use super::{Exit, Outcome, WriteError, make_folder};
+use crate::{
+    audit::{AuditLog, verify::verify},
+    camera::{
+        Camera,
+        capture::Capture,
+        replay::{Pace, ReplayCamera, is_device},
+        v4l2::V4l2Camera,
+    },
+    cli::DemoArgs,
+    config::{CameraConfig, Config, LogConfig, RelayConfig, RelayDriver},
+    display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
+    frame::Frame,
+    gate::{Ended, Gate, Surroundings},
+    judge::Judge,
+    policy::Outcome as Decided,
+    relay::{keeper::LocalDoor, simulated::SimulatedRelay},
+    visit::Decision,
+};
+
+static VISITORS: &[u8] = include_bytes!("../../demo/visitors.mjpeg");
+const RATE: f32 = 10.0;
+const PANEL: (u32, u32) = (240, 320);
+
+/// Runs the command.
+///
+/// # Errors
+/// If the frames cannot be read or the results cannot be written.
+pub fn run(args: &DemoArgs) -> Outcome {
+    make_folder(&args.out)?;
+    let log_folder = args.out.join("log");
+    // A demonstration begins with an empty log each time.
+    if log_folder.is_dir() {
+        std::fs::remove_dir_all(&log_folder).map_err(|source| WriteError { path: log_folder.clone(), source })?;
+    }
+    let relay_config = RelayConfig { driver: RelayDriver::Simulated, open_seconds: 1.5, ..RelayConfig::default() };
+    let config = Config {
+        relay: relay_config,
+        log: LogConfig { folder: log_folder.clone(), ..LogConfig::default() },
+        ..Config::default()
+    };
+    // The visitors of the demonstration come in a row; they are no tries of one person.
+    let mut config = config;
+    config.visit.max_tries = 100;
+    let judge = Judge::new(&config)?;
+    let relay = SimulatedRelay::new();
+    let panel = RecordedDisplay::new(Texts::shipped(&args.language), PANEL.0, PANEL.1);
+    let (opened, every_frame): (Box<dyn Fn() -> _ + Send>, bool) = camera(args);
+    let shown = panel.clone();
+    let mut gate = Gate {
+        judge,
+        capture: Capture::start(opened, every_frame, true)?,
+        log: Box::new(AuditLog::open(&config.log)?),
+        door: Box::new(LocalDoor::new(&config.relay, Box::new(relay.clone()))),
+        display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone()))))?,
+        trigger: None,
+        start: config.start.clone(),
+    };
+    let policy = gate.judge.policy().clone();
+    println!(
+        "agegate {}: demonstration. Nothing is attached: the relay is simulated, the display is drawn here and to {}.",
+        env!("CARGO_PKG_VERSION"),
+        args.out.display()
+    );
+    println!(
+        "Policy: {} and over at P >= {:.3}, estimated age {} or more. {}\n",
+        policy.threshold_age,
+        policy.confidence,
+        policy.challenge_age,
+        if args.frames.is_none() { "The visitors do not exist: their faces are means of many." } else { "" }
+    );
+    let mut show = Show::new(panel, relay.clone(), args.quiet);
+    gate.run(&mut show);
+    drop(gate);
+    show.summary();
+    show.pictures(&args.out)?;
+    let report = verify(&log_folder)?;
+    println!(
+        "\ndecision log: {} records, {}",
+        report.records,
+        if report.intact() { "the chain is whole" } else { "the chain is BROKEN" }
+    );
+    println!("display: {}/display.gif, {}/contact-sheet.png", args.out.display(), args.out.display());
+    Ok(Exit::Success)
+}
+
+type Open = Box<dyn Fn() -> Result<Box<dyn Camera>, crate::camera::CameraError> + Send>;
+
+fn camera(args: &DemoArgs) -> (Open, bool) {
+    match args.frames.clone() {
+        None => (
+            Box::new(|| {
+                Ok(Box::new(ReplayCamera::from_bytes("the shipped visitors", VISITORS, RATE, Pace::RealTime)?)
+                    as Box<dyn Camera>)
+            }),
+            true,
+        ),
+        Some(path) if is_device(&path) => {
+            let config = CameraConfig { device: path, ..CameraConfig::default() };
+            (Box::new(move || Ok(Box::new(V4l2Camera::open(&config)?) as Box<dyn Camera>)), false)
+        }
+        Some(path) => (
+            Box::new(move || {
+                Ok(Box::new(ReplayCamera::open(std::slice::from_ref(&path), RATE, Pace::RealTime)?) as Box<dyn Camera>)
+            }),
+            true,
+        ),
+    }
+}
+
+/// What the demonstration shows and remembers.
+struct Show {
+    panel: RecordedDisplay,
+    relay: SimulatedRelay,
+    quiet: bool,
+    began: Instant,
+    last: Option<Screen>,
+    /// Frames for the picture: what the camera saw, reduced, and what the display showed.
+    strip: Vec<(RgbImage, Screen, Instant)>,
+    decisions: Vec<(Duration, Decision, bool)>,
+    unread_ends: bool,
+}
+
+/// Most frames of the animation: bounds memory where the demonstration watches a camera for long.
+const MOST_FRAMES: usize = 400;
+
+impl Show {
+    fn new(panel: RecordedDisplay, relay: SimulatedRelay, quiet: bool) -> Self {
+        Self {
+            panel,
+            relay,
+            quiet,
+            began: Instant::now(),
+            last: None,
+            strip: Vec::new(),
+            decisions: Vec::new(),
+            unread_ends: false,
+        }
+    }
+
+    fn summary(&self) {
+        println!(
+            "\n{:>7}  {:<10} {:<18} {:<6} {:<10} {:<6} door",
+            "at", "decision", "reason", "band", "confidence", "frames"
+        );
+        for (at, d, logged) in &self.decisions {
+            let door = match (d.outcome, logged) {
+                (Decided::Allow, true) => "opened (simulated)",
+                _ => "shut",
+            };
+            println!(
+                "{:>5.1} s  {:<10} {:<18} {:<6} {:<10} {:<6} {door}",
+                at.as_secs_f32(),
+                d.outcome,
+                d.reason,
+                d.band.map_or("-", |b| b.label()),
+                d.confidence.map_or_else(|| "-".into(), |c| format!("{c:.3}")),
+                d.frames,
+            );
+        }
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, d, _) in &self.decisions {
+            *counts.entry(d.outcome.to_string()).or_default() += 1;
+        }
+        let text: Vec<String> = counts.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
+        println!(
+            "{} visits: {}; the simulated relay was energised {} times",
+            self.decisions.len(),
+            text.join(", "),
+            self.relay.history().iter().filter(|(_, on)| *on).count()
+        );
+    }
+
+    /// Writes the animation and the contact sheet of what camera and display showed.
+    fn pictures(&self, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+        let gif_path = folder.join("display.gif");
+        let file = File::create(&gif_path).map_err(|source| WriteError { path: gif_path, source })?;
+        let mut gif = GifEncoder::new_with_speed(file, 20);
+        gif.set_repeat(Repeat::Infinite)?;
+        for (seen, screen, _) in self.strip.iter().step_by(2) {
+            let picture = beside(seen, &self.panel.picture(*screen).to_rgb());
+            let rgba = image::DynamicImage::ImageRgb8(picture).into_rgba8();
+            gif.encode_frame(GifFrame::from_parts(rgba, 0, 0, Delay::from_numer_denom_ms(200, 1)))?;
+        }
+        // One tile for each decision: the frame in which it fell and the screen that followed.
+        let mut tiles: Vec<RgbImage> = Vec::new();
+        let mut before = None;
+        for (seen, screen, _) in &self.strip {
+            let told = matches!(
+                screen,
+                Screen::Welcome | Screen::ShowId | Screen::Denied | Screen::HoldStill | Screen::NotAvailable
+            );
+            if told && before != Some(*screen) {
+                tiles.push(beside(seen, &self.panel.picture(*screen).to_rgb()));
+            }
+            before = Some(*screen);
+        }
+        if let Some(first) = tiles.first() {
+            let columns = 3.min(tiles.len() as u32);
+            let rows = (tiles.len() as u32).div_ceil(columns);
+            let (w, h) = first.dimensions();
+            let mut sheet = RgbImage::from_pixel(columns * (w + 8) + 8, rows * (h + 8) + 8, image::Rgb([30, 32, 36]));
+            for (k, tile) in tiles.iter().enumerate() {
+                let (column, row) = (k as u32 % columns, k as u32 / columns);
+                imageops::replace(&mut sheet, tile, i64::from(8 + column * (w + 8)), i64::from(8 + row * (h + 8)));
+            }
+            sheet.save(folder.join("contact-sheet.png"))?;
+        }
+        for screen in Screen::ALL {
+            let name = format!("screen-{}.png", format!("{screen:?}").split('(').next().unwrap_or("").to_lowercase());
+            self.panel.picture(screen).to_rgb().save(folder.join(name))?;
+        }
+        Ok(())
+    }
+}
+
+fn beside(seen: &RgbImage, screen: &RgbImage) -> RgbImage {
+    let height = seen.height();
+    let width = screen.width() * height / screen.height();
+    let small = imageops::resize(screen, width, height, FilterType::Triangle);
+    let mut picture = RgbImage::from_pixel(seen.width() + 4 + width, height, image::Rgb([30, 32, 36]));
+    imageops::replace(&mut picture, seen, 0, 0);
+    imageops::replace(&mut picture, &small, i64::from(seen.width()) + 4, 0);
+    picture
+}
+
+impl Surroundings for Show {
+    fn asked(&mut self) -> Option<Ended> {
+        self.unread_ends.then_some(Ended::Stopped)
+    }
+
+    fn progress(&mut self) {}
+
+    fn decided(&mut self, decision: &Decision, logged: bool) {
+        let d = decision;
+        println!(
+            "{:>5.1} s  {} ({}), band {}, {} good frames{}",
+            self.began.elapsed().as_secs_f32(),
+            d.outcome,
+            d.reason,
+            d.band.map_or("-", |b| b.label()),
+            d.frames,
+            if logged { ", logged" } else { ", NOT logged: not acted on" }
+        );
+        self.decisions.push((self.began.elapsed(), decision.clone(), logged));
+    }
+
+    fn judged(&mut self, frame: &Frame, screen: Screen) {
+        if self.strip.len() < MOST_FRAMES {
+            let (w, h) = frame.pixels.dimensions();
+            let small = imageops::resize(&frame.pixels, 200 * w / h.max(1), 200, FilterType::Triangle);
+            self.strip.push((small, screen, Instant::now()));
+        }
+        if self.last != Some(screen)
+            && !matches!((self.last, screen), (Some(Screen::Checking(_)), Screen::Checking(_)))
+            && !self.quiet
+        {
+            println!("{}", terminal(&self.panel.picture(screen).to_rgb()));
+        }
+        self.last = Some(screen);
+    }
+}
+
+/// A picture for a terminal: two pixels a character, upper half block, 24-bit colour where the terminal is one.
+fn terminal(picture: &RgbImage) -> String {
+    use std::{fmt::Write as _, io::IsTerminal};
+    let small = imageops::resize(picture, 36, 48, FilterType::Triangle);
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut text = String::new();
+    if !colour {
+        // Without colours: light and dark against the background of the upper left corner.
+        let back = small.get_pixel(0, 0).0.map(i32::from);
+        for y in (0..48).step_by(2) {
+            let line: String = (0..36)
+                .map(|x| {
+                    let ink = |y: u32| {
+                        (0..3).map(|c| (i32::from(small.get_pixel(x, y).0[c]) - back[c]).abs()).sum::<i32>() > 150
+                    };
+                    match (ink(y), ink(y + 1)) {
+                        (true, true) => '\u{2588}',
+                        (true, false) => '\u{2580}',
+                        (false, true) => '\u{2584}',
+                        (false, false) => ' ',
+                    }
+                })
+                .collect();
+            let _ = writeln!(text, "    |{line}|");
+        }
+        return text;
+    }
+    for y in (0..48).step_by(2) {
+        text.push_str("    ");
+        for x in 0..36 {
+            let ([a, b, c], [d, e, f]) = (small.get_pixel(x, y).0, small.get_pixel(x, y + 1).0);
+            let _ = write!(text, "\x1b[38;2;{a};{b};{c}m\x1b[48;2;{d};{e};{f}m\u{2580}");
+        }
+        text.push_str("\x1b[0m\n");
+    }
+    text
+}

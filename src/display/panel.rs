@@ -1,0 +1,248 @@
+//! Real panels on SPI: ST7789 and ILI9341 through `mipidsi`, SSD1306 through `ssd1306`, both on `linux-embedded-hal`.
+//!
+//! The drivers are generic over the bus, so that tests can put a panel behind it which decodes the byte stream
+//! (`tests/what_the_panel_shows_is_what_was_drawn.rs`).
+
+use embedded_graphics::{
+    pixelcolor::{BinaryColor, Rgb565, RgbColor},
+    prelude::*,
+    primitives::Rectangle,
+};
+use embedded_hal::{delay::DelayNs, digital::OutputPin, spi::SpiDevice};
+use linux_embedded_hal::{
+    CdevPin, Delay, SpidevDevice,
+    spidev::{SpiModeFlags, SpidevOptions},
+};
+use mipidsi::{
+    Builder, NoResetPin,
+    interface::SpiInterface,
+    models::{ILI9341Rgb565, Model, ST7789},
+    options::{ColorInversion, ColorOrder, Orientation, Rotation},
+};
+use ssd1306::{Ssd1306, mode::DisplayConfig as _, rotation::DisplayRotation, size::DisplaySize128x64};
+
+use super::{Display, DisplayError, Screen, canvas::Canvas, recorded::NoDisplay, screens, texts::Texts};
+use crate::{
+    config::{DisplayConfig, DisplayDriver},
+    relay::chip,
+};
+
+/// Bytes that go out in one transfer; the kernel's spidev takes 4096 unless told otherwise.
+const BATCH: usize = 4096;
+
+/// A panel that takes rectangles of pixels.
+pub trait Panel: Send {
+    /// Sends the pixels of a rectangle, row by row.
+    ///
+    /// # Errors
+    /// What the bus said.
+    fn send(&mut self, canvas: &Canvas, area: Rectangle) -> Result<(), String>;
+}
+
+/// A panel, its texts and what it shows now.
+pub struct PanelDisplay {
+    panel: Box<dyn Panel>,
+    texts: Texts,
+    shown: Option<Canvas>,
+    size: Size,
+    mono: bool,
+    name: String,
+}
+
+impl PanelDisplay {
+    /// Shows screens on a panel of this size, which is the one after rotation.
+    #[must_use]
+    pub fn new(panel: Box<dyn Panel>, texts: Texts, size: Size, mono: bool, name: String) -> Self {
+        Self { panel, texts, shown: None, size, mono, name }
+    }
+}
+
+impl Display for PanelDisplay {
+    fn show(&mut self, screen: Screen) -> Result<(), DisplayError> {
+        let canvas = screens::draw(screen, &self.texts, self.size.width, self.size.height, self.mono);
+        let area = match &self.shown {
+            None => Some(canvas.bounding_box()),
+            Some(before) => canvas.changed_since(before),
+        };
+        if let Some(area) = area {
+            self.panel.send(&canvas, area).map_err(DisplayError::Draw)?;
+        }
+        self.shown = Some(canvas);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// Opens the configured display.
+///
+/// # Errors
+/// [`DisplayError`] with what is missing.
+pub fn open(config: &DisplayConfig) -> Result<Box<dyn Display>, DisplayError> {
+    let texts = Texts::load(&config.language, config.texts_file.as_deref())?;
+    if config.driver == DisplayDriver::None {
+        return Ok(Box::new(NoDisplay));
+    }
+    let spi = open_spi(config)?;
+    let dc = output(&config.chip, config.dc_line, "data/command")?;
+    let reset = config.reset_line.map(|line| output(&config.chip, line, "reset")).transpose()?;
+    let mut delay = Delay;
+    let name = format!(
+        "display {:?} on {} ({}x{}, turned by {})",
+        config.driver,
+        config.spi.display(),
+        config.width,
+        config.height,
+        config.rotation
+    );
+    let panel: Box<dyn Panel> = match config.driver {
+        DisplayDriver::St7789 => colour_panel(ST7789, spi, dc, reset, config, &mut delay)?,
+        DisplayDriver::Ili9341 => colour_panel(ILI9341Rgb565, spi, dc, reset, config, &mut delay)?,
+        DisplayDriver::Ssd1306 | DisplayDriver::None => mono_panel(spi, dc, reset, config, &mut delay)?,
+    };
+    let mono = config.driver == DisplayDriver::Ssd1306;
+    Ok(Box::new(PanelDisplay::new(panel, texts, turned_size(config), mono, name)))
+}
+
+/// Size after rotation.
+#[must_use]
+pub fn turned_size(config: &DisplayConfig) -> Size {
+    let (w, h) = match config.driver {
+        DisplayDriver::Ssd1306 => (128, 64),
+        _ => (u32::from(config.width), u32::from(config.height)),
+    };
+    if config.rotation.is_multiple_of(180) { Size::new(w, h) } else { Size::new(h, w) }
+}
+
+fn open_spi(config: &DisplayConfig) -> Result<SpidevDevice, DisplayError> {
+    let failed = |e: &dyn std::fmt::Display| DisplayError::Open {
+        what: config.spi.display().to_string(),
+        detail: format!("{e} (is SPI switched on, `dtparam=spi=on`, and the user in group spi?)"),
+    };
+    let mut spi = SpidevDevice::open(&config.spi).map_err(|e| failed(&e))?;
+    let options =
+        SpidevOptions::new().bits_per_word(8).max_speed_hz(config.clock_hz).mode(SpiModeFlags::SPI_MODE_0).build();
+    spi.configure(&options).map_err(|e| failed(&e))?;
+    Ok(spi)
+}
+
+fn output(label: &str, line: u32, what: &str) -> Result<CdevPin, DisplayError> {
+    let failed = |detail: String| DisplayError::Open { what: format!("line {line} of {label:?} ({what})"), detail };
+    let line =
+        chip::find(label).map_err(|e| failed(e.to_string()))?.get_line(line).map_err(|e| failed(e.to_string()))?;
+    let handle =
+        line.request(gpio_cdev::LineRequestFlags::OUTPUT, 1, "agegate display").map_err(|e| failed(e.to_string()))?;
+    CdevPin::new(handle).map_err(|e| failed(e.to_string()))
+}
+
+/// Initialises an ST7789 or ILI9341 on any bus.
+///
+/// # Errors
+/// [`DisplayError`] if the size does not fit the controller or the bus fails.
+pub fn colour_panel<M, SPI, DC, RST>(
+    model: M,
+    spi: SPI,
+    dc: DC,
+    reset: Option<RST>,
+    config: &DisplayConfig,
+    delay: &mut impl DelayNs,
+) -> Result<Box<dyn Panel>, DisplayError>
+where
+    M: Model<ColorFormat = Rgb565> + Send + 'static,
+    SPI: SpiDevice + Send + 'static,
+    DC: OutputPin + Send + 'static,
+    RST: OutputPin + Send + 'static,
+{
+    // The buffer lives as long as the panel, and the panel as long as the program: opened again only after failures.
+    let buffer: &'static mut [u8] = Box::leak(vec![0u8; BATCH].into_boxed_slice());
+    let rotation = match config.rotation {
+        90 => Rotation::Deg90,
+        180 => Rotation::Deg180,
+        270 => Rotation::Deg270,
+        _ => Rotation::Deg0,
+    };
+    let builder = Builder::new(model, SpiInterface::new(spi, dc, buffer))
+        .display_size(config.width, config.height)
+        .display_offset(config.offset_x, config.offset_y)
+        .color_order(if config.driver == DisplayDriver::Ili9341 { ColorOrder::Bgr } else { ColorOrder::Rgb })
+        .invert_colors(if config.invert { ColorInversion::Inverted } else { ColorInversion::Normal })
+        .orientation(Orientation::new().rotate(rotation));
+    let size = |e: String| {
+        DisplayError::Size(format!(
+            "{}x{} at offset {},{} does not fit the controller or it does not answer: {e}",
+            config.width, config.height, config.offset_x, config.offset_y
+        ))
+    };
+    Ok(match reset {
+        Some(pin) => Box::new(Colour(builder.reset_pin(pin).init(delay).map_err(|e| size(format!("{e:?}")))?)),
+        None => Box::new(Colour::<_, _, NoResetPin>(builder.init(delay).map_err(|e| size(format!("{e:?}")))?)),
+    })
+}
+
+struct Colour<DI, M, RST>(mipidsi::Display<DI, M, RST>)
+where
+    DI: mipidsi::interface::Interface,
+    M: Model,
+    M::ColorFormat: mipidsi::interface::InterfacePixelFormat<DI::Word>,
+    RST: OutputPin;
+
+impl<DI, M, RST> Panel for Colour<DI, M, RST>
+where
+    DI: mipidsi::interface::Interface + Send,
+    M: Model<ColorFormat = Rgb565> + Send,
+    Rgb565: mipidsi::interface::InterfacePixelFormat<DI::Word>,
+    RST: OutputPin + Send,
+{
+    fn send(&mut self, canvas: &Canvas, area: Rectangle) -> Result<(), String> {
+        self.0.fill_contiguous(&area, canvas.part(area)).map_err(|e| format!("{e:?}"))
+    }
+}
+
+/// Initialises an SSD1306 of 128x64 on any bus.
+///
+/// # Errors
+/// [`DisplayError`] if the bus fails.
+pub fn mono_panel<SPI, DC, RST>(
+    spi: SPI,
+    dc: DC,
+    reset: Option<RST>,
+    config: &DisplayConfig,
+    delay: &mut impl DelayNs,
+) -> Result<Box<dyn Panel>, DisplayError>
+where
+    SPI: SpiDevice + Send + 'static,
+    DC: OutputPin + Send + 'static,
+    RST: OutputPin,
+{
+    let rotation = match config.rotation {
+        90 => DisplayRotation::Rotate90,
+        180 => DisplayRotation::Rotate180,
+        270 => DisplayRotation::Rotate270,
+        _ => DisplayRotation::Rotate0,
+    };
+    let failed = |e: String| DisplayError::Draw(e);
+    if let Some(mut reset) = reset {
+        for high in [true, false, true] {
+            let result = if high { reset.set_high() } else { reset.set_low() };
+            result.map_err(|e| failed(format!("reset: {e:?}")))?;
+            delay.delay_ms(2);
+        }
+    }
+    let mut panel = Ssd1306::new(display_interface_spi::SPIInterface::new(spi, dc), DisplaySize128x64, rotation)
+        .into_buffered_graphics_mode();
+    panel.init().map_err(|e| failed(format!("{e:?}")))?;
+    Ok(Box::new(Mono(panel)))
+}
+
+struct Mono<DI>(Ssd1306<DI, DisplaySize128x64, ssd1306::mode::BufferedGraphicsMode<DisplaySize128x64>>);
+
+impl<DI: ssd1306::prelude::WriteOnlyDataCommand + Send> Panel for Mono<DI> {
+    fn send(&mut self, canvas: &Canvas, area: Rectangle) -> Result<(), String> {
+        let bit = |c: Rgb565| if c.g() > 31 { BinaryColor::On } else { BinaryColor::Off };
+        let pixels = area.points().zip(canvas.part(area)).map(|(p, c)| Pixel(p, bit(c)));
+        self.0.draw_iter(pixels).map_err(|e| format!("{e:?}"))?;
+        self.0.flush().map_err(|e| format!("{e:?}"))
+    }
+}

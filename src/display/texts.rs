@@ -1,0 +1,117 @@
+//! The texts of the screens: English and German inside, others from a file.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{DisplayError, Screen};
+
+/// Texts of all screens: a headline of one or two short words, and a line below.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Texts {
+    idle: [String; 2],
+    waiting: [String; 2],
+    come_closer: [String; 2],
+    step_inside: [String; 2],
+    look_here: [String; 2],
+    more_light: [String; 2],
+    hold_still: [String; 2],
+    checking: [String; 2],
+    welcome: [String; 2],
+    show_id: [String; 2],
+    denied: [String; 2],
+    not_available: [String; 2],
+}
+
+static ENGLISH: &str = include_str!("texts-en.toml");
+static GERMAN: &str = include_str!("texts-de.toml");
+
+impl Texts {
+    /// The texts of a language that ships with the program, `en` or `de`.
+    ///
+    /// # Panics
+    /// Never in a build that passes its tests: the embedded files are checked by one.
+    #[must_use]
+    pub fn shipped(language: &str) -> Self {
+        let text = if language == "de" { GERMAN } else { ENGLISH };
+        toml::from_str(text).expect("the embedded texts are valid")
+    }
+
+    /// Texts from a file over those of a shipped language: the file may have some of the keys only.
+    ///
+    /// # Errors
+    /// [`DisplayError::Texts`] if it cannot be read, or has an unknown key or a character that the font lacks.
+    pub fn load(language: &str, file: Option<&Path>) -> Result<Self, DisplayError> {
+        let Some(path) = file else { return Ok(Self::shipped(language)) };
+        let wrong = |what: String| DisplayError::Texts(format!("texts {}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("cannot read the file: {e}")))?;
+        let own: toml::Table = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let base = if language == "de" { GERMAN } else { ENGLISH };
+        let mut merged: toml::Table = toml::from_str(base).map_err(|e| wrong(e.to_string()))?;
+        merged.extend(own);
+        let texts: Self = merged.try_into().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+        for [head, line] in texts.all() {
+            if let Some(c) = head.chars().chain(line.chars()).find(|c| u32::from(*c) > 0xff) {
+                return Err(wrong(format!("the character {c:?} is not in the font, which has those of ISO 8859-1")));
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Headline and line of a screen.
+    #[must_use]
+    pub fn of(&self, screen: Screen) -> &[String; 2] {
+        match screen {
+            Screen::Idle => &self.idle,
+            Screen::Waiting => &self.waiting,
+            Screen::ComeCloser => &self.come_closer,
+            Screen::StepInside => &self.step_inside,
+            Screen::LookHere => &self.look_here,
+            Screen::MoreLight => &self.more_light,
+            Screen::HoldStill => &self.hold_still,
+            Screen::Checking(_) => &self.checking,
+            Screen::Welcome => &self.welcome,
+            Screen::ShowId => &self.show_id,
+            Screen::Denied => &self.denied,
+            Screen::NotAvailable => &self.not_available,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &[String; 2]> {
+        Screen::ALL.into_iter().map(|screen| self.of(screen))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_languages_have_every_text() {
+        for language in ["en", "de"] {
+            assert!(Texts::shipped(language).all().all(|[head, _]| !head.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_file_may_replace_some_of_the_texts() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "welcome = [\"Bienvenue\", \"Entrez\"]\n").unwrap();
+        let texts = Texts::load("en", Some(file.path())).unwrap();
+        assert_eq!(texts.of(Screen::Welcome)[0], "Bienvenue");
+        assert_eq!(texts.of(Screen::Idle), Texts::shipped("en").of(Screen::Idle));
+    }
+
+    #[test]
+    fn an_unknown_text_and_an_unknown_character_are_errors() {
+        for (text, expected) in
+            [("welcom = [\"a\", \"b\"]", "welcom"), ("welcome = [\"\u{4f60}\u{597d}\", \"\"]", "font")]
+        {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let message = Texts::load("en", Some(file.path())).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

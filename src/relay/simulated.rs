@@ -1,0 +1,60 @@
+//! A relay that is none: it remembers what it was told, and says that it is simulated. For tests and demonstrations.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::{Relay, RelayError};
+
+/// A relay without a pin.
+#[derive(Clone, Default)]
+pub struct SimulatedRelay {
+    history: Arc<Mutex<Vec<(Instant, bool)>>>,
+    announced: bool,
+}
+
+impl SimulatedRelay {
+    /// A silent one for tests; see [`SimulatedRelay::history`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One that logs every change.
+    #[must_use]
+    pub fn announced() -> Self {
+        Self { announced: true, ..Self::default() }
+    }
+
+    /// All changes so far with their time, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<(Instant, bool)> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it is energised now.
+    #[must_use]
+    pub fn energised(&self) -> bool {
+        self.history().last().is_some_and(|(_, on)| *on)
+    }
+}
+
+impl Relay for SimulatedRelay {
+    fn set(&mut self, energised: bool) -> Result<(), RelayError> {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if history.last().is_some_and(|(_, on)| *on) != energised {
+            if self.announced {
+                log::info!("simulated relay {}", if energised { "energised" } else { "released" });
+            }
+            history.push((Instant::now(), energised));
+            // A daemon that simulates for weeks must not remember weeks.
+            if history.len() > 10_000 {
+                history.drain(..5_000);
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "simulated relay (no pin is driven)".into()
+    }
+}

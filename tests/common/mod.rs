@@ -1,0 +1,235 @@
+//! What the tests share: the visitors of the demonstration, a scripted camera, a gate without devices, the program itself.
+//!
+//! Cameras, relays and displays here are simulated; `make board-test` is where the real drivers are proven.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use agegate::{
+    audit::{AuditError, Event},
+    camera::{
+        Camera, CameraError,
+        capture::{Capture, monotonic_now},
+        replay::{Pace, ReplayCamera},
+    },
+    config::{Config, RelayConfig, RelayDriver},
+    display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
+    frame::Frame,
+    gate::{DecisionLog, Ended, Gate, Surroundings},
+    judge::Judge,
+    policy::Outcome,
+    relay::{keeper::LocalDoor, simulated::SimulatedRelay},
+    visit::Decision,
+};
+use image::RgbImage;
+
+pub fn repository() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+pub fn clip() -> PathBuf {
+    repository().join("demo/visitors.mjpeg")
+}
+
+/// The frames of the shipped visitor of this name, in their order.
+pub fn visitor(name: &str) -> Vec<RgbImage> {
+    let table = std::fs::read_to_string(repository().join("demo/visitors.csv")).unwrap();
+    let row = table.lines().map(|l| l.splitn(3, ',').collect::<Vec<_>>()).find(|r| r.get(2) == Some(&name));
+    let row = row.unwrap_or_else(|| panic!("no visitor {name:?} in demo/visitors.csv"));
+    let (first, last): (usize, usize) = (row[0].parse().unwrap(), row[1].parse().unwrap());
+    let mut camera = ReplayCamera::open(&[clip()], 10.0, Pace::AtOnce).unwrap();
+    (0..=last).map(|_| camera.next_frame().unwrap().pixels).skip(first).collect()
+}
+
+/// A visitor who stands close before the camera: one good frame.
+pub fn close_view(name: &str) -> RgbImage {
+    visitor(name).swap_remove(9)
+}
+
+/// What a scripted camera does next.
+#[derive(Clone)]
+pub enum Act {
+    /// Gives this picture so many times, at 20 frames a second.
+    Show(RgbImage, usize),
+    /// Is unplugged: fails, and cannot be opened for this time.
+    Unplugged(Duration),
+    /// Gives nothing for this time, then reports a stall.
+    Stall(Duration),
+}
+
+/// A camera that follows a script; the script goes on where it was when the camera is opened again.
+#[derive(Clone)]
+pub struct ScriptedCamera {
+    script: Arc<Mutex<VecDeque<Act>>>,
+    back_at: Arc<Mutex<Option<Instant>>>,
+    sequence: u64,
+}
+
+impl ScriptedCamera {
+    pub fn new(script: impl IntoIterator<Item = Act>) -> Self {
+        Self { script: Arc::new(Mutex::new(script.into_iter().collect())), back_at: Arc::default(), sequence: 0 }
+    }
+
+    pub fn open(&self) -> Result<Box<dyn Camera>, CameraError> {
+        match *self.back_at.lock().unwrap() {
+            Some(back) if Instant::now() < back => Err(gone()),
+            _ => Ok(Box::new(self.clone())),
+        }
+    }
+}
+
+fn gone() -> CameraError {
+    CameraError::Device {
+        device: "scripted".into(),
+        action: "waiting for a frame",
+        source: std::io::Error::from_raw_os_error(19),
+    }
+}
+
+impl Camera for ScriptedCamera {
+    fn next_frame(&mut self) -> Result<Frame, CameraError> {
+        let act = {
+            let mut script = self.script.lock().unwrap();
+            match script.front_mut() {
+                Some(Act::Show(picture, left)) if *left > 1 => {
+                    *left -= 1;
+                    Some(Act::Show(picture.clone(), 1))
+                }
+                _ => script.pop_front(),
+            }
+        };
+        match act {
+            None => Err(CameraError::End),
+            Some(Act::Show(pixels, _)) => {
+                std::thread::sleep(Duration::from_millis(50));
+                self.sequence += 1;
+                Ok(Frame { pixels, captured: monotonic_now(), sequence: self.sequence })
+            }
+            Some(Act::Unplugged(time)) => {
+                *self.back_at.lock().unwrap() = Some(Instant::now() + time);
+                Err(gone())
+            }
+            Some(Act::Stall(time)) => {
+                std::thread::sleep(time);
+                Err(CameraError::Stalled { device: "scripted".into(), silence: time })
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        "scripted camera".into()
+    }
+}
+
+/// A log in memory that can be told to fail, as a full medium does.
+#[derive(Clone, Default)]
+pub struct MemoryLog {
+    pub events: Arc<Mutex<Vec<(Instant, Event)>>>,
+    pub full: Arc<Mutex<bool>>,
+}
+
+impl DecisionLog for MemoryLog {
+    fn append(&mut self, event: Event) -> Result<u64, AuditError> {
+        if *self.full.lock().unwrap() {
+            let source = std::io::Error::from_raw_os_error(28);
+            return Err(AuditError::Io { path: "memory".into(), action: "appending", source });
+        }
+        let mut events = self.events.lock().unwrap();
+        events.push((Instant::now(), event));
+        Ok(events.len() as u64)
+    }
+}
+
+/// What happened at a gate.
+pub struct Story {
+    pub decisions: Vec<(Decision, bool)>,
+    pub screens: Vec<Screen>,
+    /// Times and states of the simulated relay.
+    pub relay: Vec<(Instant, bool)>,
+    pub logged: Vec<(Instant, Event)>,
+}
+
+impl Story {
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.decisions.iter().map(|(d, _)| d.outcome).collect()
+    }
+
+    pub fn ever_opened(&self) -> bool {
+        self.relay.iter().any(|(_, on)| *on)
+    }
+}
+
+struct Witness {
+    decisions: Vec<(Decision, bool)>,
+    until: Instant,
+}
+
+impl Surroundings for Witness {
+    fn asked(&mut self) -> Option<Ended> {
+        (Instant::now() > self.until).then_some(Ended::Stopped)
+    }
+    fn progress(&mut self) {}
+    fn decided(&mut self, decision: &Decision, logged: bool) {
+        self.decisions.push((decision.clone(), logged));
+    }
+}
+
+/// Plays a script to a whole gate and tells what happened. `prepare` may change the configuration.
+pub fn play(script: Vec<Act>, log: &MemoryLog, prepare: impl FnOnce(&mut Config)) -> Story {
+    let mut config = Config {
+        relay: RelayConfig {
+            driver: RelayDriver::Simulated,
+            open_seconds: 0.5,
+            max_open_seconds: 1.0,
+            ..RelayConfig::default()
+        },
+        ..Config::default()
+    };
+    prepare(&mut config);
+    let relay = SimulatedRelay::new();
+    let panel = RecordedDisplay::new(Texts::shipped("en"), 240, 320);
+    let (camera, shown) = (ScriptedCamera::new(script), panel.clone());
+    let mut gate = Gate {
+        judge: Judge::new(&config).unwrap(),
+        capture: Capture::start(Box::new(move || camera.open()), true, true).unwrap(),
+        log: Box::new(log.clone()),
+        door: Box::new(LocalDoor::new(&config.relay, Box::new(relay.clone()))),
+        display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone())))).unwrap(),
+        trigger: None,
+        start: config.start.clone(),
+    };
+    let mut witness = Witness { decisions: Vec::new(), until: Instant::now() + Duration::from_secs(60) };
+    gate.run(&mut witness);
+    drop(gate);
+    let logged = log.events.lock().unwrap().clone();
+    Story { decisions: witness.decisions, screens: panel.shown(), relay: relay.history(), logged }
+}
+
+/// Runs the program in a folder.
+pub fn agegate(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_agegate")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A configuration with recorded frames and a simulated relay, all within a folder.
+pub fn write_config(folder: &Path, more: &str) -> PathBuf {
+    let path = folder.join("agegate.toml");
+    let text = format!(
+        "[camera]\nsource = \"replay\"\npath = {:?}\n[relay]\ndriver = \"simulated\"\n[log]\nfolder = {:?}\n{more}",
+        clip(),
+        folder.join("log"),
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}

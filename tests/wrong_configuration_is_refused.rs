@@ -1,0 +1,96 @@
+//! Wrong configuration, models and arguments: a clear message, exit code 2, and nothing runs.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+mod common;
+
+use common::{agegate, text, write_config};
+
+fn refused(config: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.toml"), config).unwrap();
+    let output = agegate(folder.path(), &["run", "--config", "a.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    text(&output.stderr)
+}
+
+#[test]
+fn an_unknown_key_is_named_with_file_line_and_what_there_is() {
+    let message = refused("[relay]\nopen_second = 3\n");
+    assert!(
+        message.contains("a.toml, line 2") && message.contains("`open_second`") && message.contains("`open_seconds`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_value_out_of_range_is_named_with_what_was_expected() {
+    let message = refused("\n\n[visit]\ngood_frames = 0\n");
+    assert!(message.contains("line 4: `visit.good_frames` is 0, expected 1 to 50"), "{message}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = agegate(folder.path(), &["run", "--config", "none.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("none.toml: cannot read it"));
+}
+
+#[test]
+fn a_model_that_is_cut_short_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(common::repository().join("models/age-estimator.onnx")).unwrap();
+    let model = folder.path().join("short.onnx");
+    std::fs::write(&model, &whole[..whole.len() / 2]).unwrap();
+    let config = write_config(folder.path(), &format!("[models]\nage = {model:?}\n"));
+    let output = agegate(folder.path(), &["run", "--config", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(message.contains("short.onnx") && message.contains("cut short"), "{message}");
+}
+
+#[test]
+fn a_model_of_the_other_kind_is_refused_with_both_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let detector = common::repository().join("models/face-detector.onnx");
+    let config = write_config(folder.path(), &format!("[models]\nage = {detector:?}\n"));
+    let output = agegate(folder.path(), &["run", "--config", config.to_str().unwrap()]);
+    let message = text(&output.stderr);
+    assert!(message.contains("agegate-face-detector") && message.contains("agegate-age-estimator"), "{message}");
+}
+
+#[test]
+fn a_policy_made_for_another_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(
+        folder.path(),
+        "[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\nmodel = \"agegate-age-estimator/1/0000000000000000\"\n",
+    );
+    let output = agegate(folder.path(), &["run", "--config", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("was made for the age model agegate-age-estimator/1/0000000000000000"));
+}
+
+#[test]
+fn check_says_ok_line_by_line_where_run_would_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), "");
+    let output = agegate(folder.path(), &["check", "--config", config.to_str().unwrap()]);
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    for part in ["configuration", "face detector", "age model", "policy", "camera", "relay", "decision log"] {
+        assert!(printed.lines().any(|l| l.starts_with("ok") && l.contains(part)), "{part}: {printed}");
+    }
+}
+
+#[test]
+fn check_fails_where_run_would_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("a.toml");
+    std::fs::write(&config, "[camera]\ndevice = \"/dev/none\"\n[relay]\ndriver = \"cdev\"\nchip = \"none\"\n[log]\nfolder = \"/proc/none\"\n").unwrap();
+    let output = agegate(folder.path(), &["check", "--config", "a.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = text(&output.stdout);
+    assert!(printed.lines().filter(|l| l.starts_with("FAIL")).count() >= 3, "{printed}");
+}
