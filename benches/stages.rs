@@ -22,6 +22,19 @@ fn stages(c: &mut Criterion) {
     });
     c.bench_function("detect 640x480", |b| b.iter(|| detector.detect(black_box(&picture))));
     c.bench_function("align", |b| b.iter(|| Chip::align(black_box(&picture), &landmarks, age.chip_side())));
+    // The models alone, at their input sizes: what `scripts/compare_runtimes.py` holds against ONNX Runtime; and the float
+    // files that it names, against the quantized ones.
+    let small = image::imageops::thumbnail(&picture, 320, 240);
+    c.bench_function("model detector", |b| b.iter(|| detector.detect_above(black_box(&small), 0.99)));
+    c.bench_function("model age", |b| b.iter(|| age.read(black_box(&chip))));
+    if let Some(path) = std::env::var_os("AGEGATE_FLOAT_DETECTOR") {
+        let float = Detector::load(Some(path.as_ref())).expect("the float detector loads");
+        c.bench_function("model detector float", |b| b.iter(|| float.detect_above(black_box(&small), 0.99)));
+    }
+    if let Some(path) = std::env::var_os("AGEGATE_FLOAT_AGE") {
+        let float = AgeModel::load(Some(path.as_ref())).expect("the float age model loads");
+        c.bench_function("model age float", |b| b.iter(|| float.read(black_box(&chip))));
+    }
     c.bench_function("age", |b| b.iter(|| age.read(black_box(&chip))));
 }
 

@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--checkpoint")
     parser.add_argument("--side", type=int, default=age_net.SIDE)
     parser.add_argument("--version", default="1")
-    parser.add_argument("--score", type=float, default=0.6, help="the detector's shipped score")
+    parser.add_argument("--score", type=float, default=0.7, help="the detector's shipped score")
     args = parser.parse_args()
     names, labels, pixels = load_chips()
     train, held = split(labels, near_duplicate_groups(pixels))

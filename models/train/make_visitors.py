@@ -10,7 +10,8 @@ import sys
 import cv2
 import numpy as np
 
-from common import ROOT, SEED, TEMPLATE, load_chips, unpacked
+import age_net
+from common import ROOT, SEED, load_chips, unpacked
 
 WIDTH, HEIGHT, RATE = 640, 480, 10
 SIDE = 200
@@ -84,7 +85,7 @@ def put(canvas: np.ndarray, face: np.ndarray, centre: tuple[float, float], heigh
 def main() -> None:
     rng = np.random.default_rng(SEED)
     room = background(rng)
-    bands = {"child": (5, 8, 1), "teenager": (14, 16, 0), "adult": (36, 44, 0), "adult-2": (40, 50, 1), "pensioner": (70, 80, 0)}
+    bands = {"child": (5, 8, 1), "teenager": (14, 16, 0), "adult": (36, 44, 0), "adult-2": (50, 60, 1), "pensioner": (70, 80, 0)}
     faces = {name: mean_face(low, high, gender, 48, 1.3) for name, (low, high, gender) in bands.items()}
     skins = {name: face[120:150, 60:140].mean((0, 1)) for name, face in faces.items()}
     shirts = {"child": (200, 90, 80), "teenager": (70, 110, 170), "adult": (60, 70, 90), "adult-2": (130, 60, 100), "pensioner": (90, 110, 80)}
@@ -110,8 +111,8 @@ def main() -> None:
                     put(canvas, faces[base], (300 + sway[0] - 30 * (1 - near), 215 + sway[1]), height, 0.03 * math.sin(k * 0.5), skins[base], shirts[base])
                 if "focus" in who:
                     canvas = cv2.GaussianBlur(canvas, (0, 0), 13)
-            canvas = canvas + rng.normal(0, 3.0, canvas.shape)
-            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 78])
+            canvas = canvas + rng.normal(0, 2.0, canvas.shape)
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 70])
             clip += jpeg.tobytes()
             frame += 1
     folder = ROOT / "demo"
@@ -119,6 +120,14 @@ def main() -> None:
     (folder / "visitors.mjpeg").write_bytes(bytes(clip))
     (folder / "visitors.csv").write_text("first_frame,last_frame,visitor\n" + "\n".join(rows) + "\n")
     print(f"{frame} frames, {len(clip)} bytes")
+    # Two pictures at the input sizes of the models, for `golden.py`.
+    golden = ROOT / "tests" / "golden"
+    golden.mkdir(parents=True, exist_ok=True)
+    canvas = room.copy()
+    put(canvas, faces["adult"], (300, 215), 200, 0.02, skins["adult"], shirts["adult"])
+    save = lambda name, picture: cv2.imwrite(str(golden / name), cv2.cvtColor(np.clip(picture, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR))
+    save("frame.png", cv2.resize(canvas, (320, 240), interpolation=cv2.INTER_AREA))
+    save("chip.png", cv2.resize(faces["adult"], (age_net.SIDE, age_net.SIDE), interpolation=cv2.INTER_AREA))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def figures(distribution: torch.Tensor, female: torch.Tensor, labels: np.ndarray
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--role", choices=["teacher", "student"], default="student")
-    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=88)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--small", type=int, default=48, help="side of the chips in the first part of the training")

@@ -145,7 +145,7 @@ class Stream(torch.utils.data.IterableDataset):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=13)
     parser.add_argument("--steps", type=int, default=200, help="steps a round")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)

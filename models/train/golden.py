@@ -1,0 +1,54 @@
+"""Writes what ONNX Runtime says of two shipped pictures: `tests/golden/`. The Rust tests hold tract to it, on every target.
+
+The pictures are a mean face and a frame with it, at exactly the input sizes of the models, so that nothing is resized
+on the way. They depict nobody.
+"""
+
+import json
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from common import ROOT
+from detector_net import decode
+
+FOLDER = ROOT / "tests" / "golden"
+
+
+def session(name: str):
+    path = ROOT / "models" / name
+    metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
+    return onnxruntime.InferenceSession(str(path)), metadata
+
+
+def run(model, metadata: dict, picture: np.ndarray) -> list[np.ndarray]:
+    x = (picture.astype(np.float32) - float(metadata["mean"])) / float(metadata["std"])
+    return model.run(None, {"image": np.ascontiguousarray(x.transpose(2, 0, 1)[None], np.float32)})
+
+
+def read(name: str) -> np.ndarray:
+    return cv2.cvtColor(cv2.imread(str(FOLDER / name)), cv2.COLOR_BGR2RGB)
+
+
+def main() -> None:
+    age, age_metadata = session("age-estimator.onnx")
+    detector, detector_metadata = session("face-detector.onnx")
+    distribution, female = run(age, age_metadata, read("chip.png"))
+    maps = [torch.from_numpy(m[0]) for m in run(detector, detector_metadata, read("frame.png"))]
+    faces = decode(maps, float(detector_metadata["score"]))
+    golden = {
+        "made_with": f"onnxruntime {onnxruntime.__version__}",
+        "age_mean": float(distribution[0] @ np.arange(101)),
+        "age_distribution": [round(float(p), 7) for p in distribution[0]],
+        "female": float(female[0, 0]),
+        "faces": [{"score": s, "box": box, "landmarks": points} for s, box, points in faces],
+    }
+    (FOLDER / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+    print(f"mean {golden['age_mean']:.2f} years, {len(faces)} faces")
+
+
+if __name__ == "__main__":
+    main()

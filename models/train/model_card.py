@@ -1,0 +1,221 @@
+"""Measures the shipped models on what training never saw and writes `models/MODEL_CARD.md` and the figures of the README.
+
+Every figure comes out of the release binary (`agegate evaluate`, `agegate detect`), that is, through tract and the
+deployed code path. Nothing here is typed by hand.
+"""
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+
+import scenes
+from common import ROOT, WORK, load_chips, near_duplicate_groups, split
+from detector_net import iou
+
+AGEGATE = ROOT / "target" / "release" / "agegate"
+
+
+def agegate(*arguments: str) -> str:
+    result = subprocess.run([str(AGEGATE), *arguments], capture_output=True, text=True)
+    if result.returncode not in (0, 1):
+        sys.exit(f"agegate {' '.join(arguments)}: {result.stderr}")
+    return result.stdout
+
+
+def evaluate(folder, *more: str) -> dict:
+    target = WORK / "figures.json"
+    agegate("evaluate", "--dataset", str(folder), "--json", str(target), *more)
+    return json.loads(target.read_text())
+
+
+def detect(paths) -> dict:
+    target = WORK / "faces.json"
+    agegate("detect", *map(str, paths), "--json", str(target))
+    return json.loads(target.read_text())
+
+
+def wilson(hits: int, count: int) -> str:
+    z, p = 1.96, hits / count
+    middle = (p + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return f"{100 * p:.1f} % ({100 * max(0, middle - half):.1f} to {100 * min(1, middle + half):.1f}; {hits} of {count})"
+
+
+def interval(value, unit: str = "", scale: float = 1.0, digits: int = 2) -> str:
+    if value is None:
+        return "-"
+    return f"{value['value'] * scale:.{digits}f}{unit} ({value['low'] * scale:.{digits}f} to {value['high'] * scale:.{digits}f})"
+
+
+def percent(value) -> str:
+    return interval(value, " %", 100, 1)
+
+
+def runtimes_agree() -> tuple[float, int]:
+    """Largest difference of the estimated age between tract and ONNX Runtime, in years, over validation chips that are
+    resized beforehand, so that both see the same pixels."""
+    path = ROOT / "models" / "age-estimator.onnx"
+    metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
+    side = int(metadata["input_width"])
+    session = onnxruntime.InferenceSession(str(path))
+    names, labels, pixels = load_chips()
+    _, held = split(labels, near_duplicate_groups(pixels))
+    folder = WORK / "validation-small"
+    folder.mkdir(exist_ok=True)
+    expected = {}
+    for i in held[:: max(1, len(held) // 500)]:
+        small = cv2.resize(np.asarray(pixels[i]), (side, side), interpolation=cv2.INTER_AREA)
+        name = names[i].replace(".jpg.chip.jpg", ".png")
+        cv2.imwrite(str(folder / name), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        x = (small.astype(np.float32) - float(metadata["mean"])) / float(metadata["std"])
+        age = session.run(None, {"image": np.ascontiguousarray(x.transpose(2, 0, 1)[None])})[0][0]
+        expected[name] = float(age @ np.arange(101))
+    predictions = WORK / "predictions.csv"
+    agegate("evaluate", "--dataset", str(folder), "--aligned", "--predictions", str(predictions))
+    rows = list(csv.DictReader(predictions.open()))
+    return max(abs(float(r["estimate"]) - expected[os.path.basename(r["path"])]) for r in rows), len(rows)
+
+
+def main() -> None:
+    for script in ("validation.py", "scene_set.py"):
+        subprocess.run([sys.executable, script], check=True)
+    chips = evaluate(WORK / "validation", "--aligned")
+    plain = evaluate(WORK / "validation", "--aligned", "--age-model", str(WORK / "age-estimator-float.onnx"))
+    through = evaluate(WORK / "validation-scenes")
+    # The same people, as chips: for the difference that detector and aligner make.
+    same = WORK / "validation-same"
+    same.mkdir(exist_ok=True)
+    for scene in (WORK / "validation-scenes").iterdir():
+        link = same / (scene.name + ".chip.jpg")
+        if not link.is_symlink():
+            link.symlink_to(WORK / "validation" / (scene.name + ".chip.jpg"))
+    aligned = evaluate(same, "--aligned")
+
+    material = scenes.Material()
+    teacher = scenes.teacher_session()
+    found = detect(material.held_faces)
+    hits = 0
+    for path in material.held_faces:
+        box = scenes.teacher_faces(teacher, scenes.read(path))[0][1]
+        hits += any(iou(face["box"], box) >= 0.5 for face in found[str(path)])
+    false_faces = {name: sum(1 for faces in detect(paths).values() if faces) for name, paths in (("empty", material.held_empty), ("objects", material.held_objects))}
+    difference, compared = runtimes_agree()
+    metadata = {p.key: p.value for p in onnx.load(ROOT / "models" / "age-estimator.onnx").metadata_props}
+    detector = {p.key: p.value for p in onnx.load(ROOT / "models" / "face-detector.onnx").metadata_props}
+    sizes = [(ROOT / "models" / n).stat().st_size for n in ("face-detector.onnx", "age-estimator.onnx")]
+
+    part = lambda p: f"| {p['name']} | {p['images']} | {interval(p['mae_years'])} | {interval(p['bias_years'])} | {p['within_5_years'] * 100:.1f} % |"
+    limit = lambda key: f"| {key.replace('_', ' ')} | {percent(chips['threshold_18'][key])} | {percent(chips['challenge_25'][key])} |"
+    figures = f"""| figure, on images that training never saw | value (95 % interval) |
+|---|---|
+| age MAE, {chips['images']} aligned chips, quantized, in tract, one pass | {interval(chips['mae_interval'])} years |
+| within 5 years | {chips['within_5_years'] * 100:.1f} % |
+| gender accuracy | {chips['gender_accuracy'] * 100:.1f} % |
+| age-group accuracy (0-12, 13-17, 18-24, 25-34, 35-49, 50-64, 65+) | {chips['age_group_accuracy'] * 100:.1f} % |
+| 13-17 judged 18 or over, by the mean | {percent(chips['threshold_18']['false_accept_13_17'])} |
+| 13-17 judged 25 or over, by the mean | {percent(chips['challenge_25']['false_accept_13_17'])} |
+| 0-12 judged 18 or over, by the mean | {percent(chips['threshold_18']['false_accept_children'])} |
+| 25 and over judged under 25, by the mean | {percent(chips['challenge_25']['false_reject_over_limit'])} |
+| MAE through detector and aligner minus MAE on the same {aligned['images']} chips | {through['mae_years'] - aligned['mae_years']:+.2f} years ({through['faces_found']} of {through['images']} found) |
+| detection: photos of people not in the training photos, found with IoU >= 0.5 | {wilson(hits, len(material.held_faces))} |
+| detection: photos without a face, with a false one | {wilson(false_faces['empty'], len(material.held_empty))} |
+| detection: object photos that fool the teacher, with a false face | {wilson(false_faces['objects'], len(material.held_objects))} |
+| quantized minus float MAE | {chips['mae_years'] - plain['mae_years']:+.3f} years |
+| tract against ONNX Runtime, largest difference over {compared} chips | {difference:.6f} years |
+| both files | {sum(sizes):,} bytes |"""
+    card = f"""# Model card
+
+Written by `models/train/model_card.py`, which measured every figure through the release binary.
+
+| | face detector | age estimator |
+|---|---|---|
+| file | `face-detector.onnx`, {sizes[0]:,} bytes | `age-estimator.onnx`, {sizes[1]:,} bytes |
+| version | {detector['version']} | {metadata['version']} |
+| input | {detector['input_width']}x{detector['input_height']} RGB, (value - {detector['mean']}) / {detector['std']} | {metadata['input_width']}x{metadata['input_height']} RGB chip, (value - {metadata['mean']}) / {metadata['std']} |
+| output | three maps: score, box, five landmarks per cell | distribution over ages 0 to 100; P(female) |
+| weights | int8, one scale per output channel, folded to float at load | the same |
+| training data, hash | {detector['training_data']} | {metadata['training_data']} |
+
+## What they are for, and what not
+
+For the age gate of this repository: to let people in who are surely old enough, and to ask everybody else for ID. Not for
+identifying anybody, not for proving an age, not for selecting or ranking people, not for deciding anything about a person
+without the other way (showing an ID) being open. The gender output exists because evaluations report it; the gate neither
+uses nor logs it.
+
+## Data and terms
+
+The age estimator was trained on UTKFace chips, the detector on UTKFace chips set into Caltech-101 photos and on
+Caltech-101 photos with faces whose boxes a public detector (MIT) gave. **UTKFace permits non-commercial research only, and
+these weights come from it: a shop may try them, but must not run its business on them.** The code is free
+(MIT or Apache-2.0), and the way out is to train on data that you may use:
+
+1. Lay out your pictures as aligned 200x200 chips named `[age]_[gender]_[ethnicity]_[date].jpg` in `utkface-dev.tar`
+   (folder `utkface/`), and photos with and without faces as in `../shared/data/README.md`.
+2. `AGEGATE_DATA=/your/folder make models` trains, exports, quantizes, checks and calibrates.
+3. Point `[models]` in the configuration at the two files, or rebuild to embed them.
+
+## Figures
+
+{figures}
+
+For scale: the reference system of the field's notebooks reaches 6.5 years; face-api.js's 430 kB age net 4.95 years on
+chips that it may have seen in training.
+
+### Error by group
+
+| group | images | MAE, years | bias, years | within 5 years |
+|---|---|---|---|---|
+{chr(10).join(part(p) for p in chips['by_group'])}
+{chr(10).join(part(p) for p in chips['by_gender'])}
+{chr(10).join(part(p) for p in chips['by_ethnicity'])}
+
+Largest gap between ethnicities: {chips['largest_gap']['worst']} against {chips['largest_gap']['best']}, {chips['largest_gap']['years']:.2f} years.
+
+### False accepts and rejects, by the mean of the estimate
+
+| | threshold 18 | challenge age 25 |
+|---|---|---|
+{chr(10).join(limit(k) for k in ('false_accept_children', 'false_accept_13_15', 'false_accept_16_17', 'false_accept_13_17', 'false_reject_adults', 'false_reject_over_limit'))}
+
+The gate does not judge by the mean alone: its policy asks for a confidence too, see `models/policy.toml`.
+
+## How they were made
+
+Dense 3x3 convolutions with residual pairs, because that is what tract runs well. Age: label distribution learning with an
+expected-value loss (Gao et al. 2017, 2018), ages around the limit drawn more often, progressive size, averaged weights.
+Detector: anchor-free, three levels (after FCOS, Tian et al. 2019), focal and IoU losses, negatives drawn by how badly the
+net judges them. Near-duplicates (thumbnails that correlate above 0.97) share one side of the split. Validation images are
+never trained on and choose no checkpoint. `make models` repeats it all from the seed in `common.py`.
+
+## Known failures
+
+- Minors of 16 and 17 are often taken for adults: that is why the gate asks for a confidence and a challenge age.
+- Old people are taken for younger than they are: harmless at the gate, visible in the table.
+- Labels: UTKFace ages are partly estimated by an algorithm and partly wrong; errors above 20 years are often the label's.
+- Chips that are tight crops of press photos are not a door camera's view: light from behind, masks, caps and make-up are
+  under-represented. Calibrate on your own place (`agegate calibrate`) before you rely on a figure.
+- A photo or a screen held up is judged like a face: there is no presentation attack detection. Staff must be in sight.
+"""
+    (ROOT / "models" / "MODEL_CARD.md").write_text(card)
+    readme = ROOT / "README.md"
+    if readme.is_file():
+        text = readme.read_text()
+        begin, end = "<!-- figures: begin, written by models/train/model_card.py -->", "<!-- figures: end -->"
+        if begin in text:
+            head, rest = text.split(begin, 1)
+            text = head + begin + "\n" + figures + "\n" + end + rest.split(end, 1)[1]
+            readme.write_text(text)
+    print(figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+//! tract against ONNX Runtime on the shipped files: `models/train/golden.py` wrote what the latter says.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+use agegate::{
+    picture,
+    policy::Policy,
+    vision::{AgeModel, Chip, Detector},
+};
+use serde_json::Value;
+
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn golden() -> Value {
+    serde_json::from_slice(&std::fs::read(folder().join("golden.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_age_distribution() {
+    let (golden, model) = (golden(), AgeModel::embedded().unwrap());
+    let chip = Chip::from_aligned(&picture::open(&folder().join("chip.png")).unwrap(), model.chip_side());
+    let reading = model.read(&chip).unwrap();
+    let wanted: Vec<f32> = golden["age_distribution"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+    let worst = reading.age.probabilities().iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-4, "{worst}");
+    assert!((f64::from(reading.age.mean()) - golden["age_mean"].as_f64().unwrap()).abs() < 0.05);
+    assert!((f64::from(reading.female) - golden["female"].as_f64().unwrap()).abs() < 1e-3);
+}
+
+#[test]
+fn the_faces() {
+    let (golden, detector) = (golden(), Detector::embedded().unwrap());
+    let faces = detector.detect(&picture::open(&folder().join("frame.png")).unwrap()).unwrap();
+    let wanted = golden["faces"].as_array().unwrap();
+    assert_eq!(faces.len(), wanted.len());
+    for (face, want) in faces.iter().zip(wanted) {
+        assert!((f64::from(face.score) - want["score"].as_f64().unwrap()).abs() < 1e-3);
+        let b = face.bounds;
+        for (k, found) in [b.x0, b.y0, b.x1, b.y1].into_iter().enumerate() {
+            assert!((f64::from(found) - want["box"][k].as_f64().unwrap()).abs() < 0.05);
+        }
+        for (k, p) in face.landmarks.iter().enumerate() {
+            assert!((f64::from(p.x) - want["landmarks"][k][0].as_f64().unwrap()).abs() < 0.05);
+            assert!((f64::from(p.y) - want["landmarks"][k][1].as_f64().unwrap()).abs() < 0.05);
+        }
+    }
+}
+
+#[test]
+fn the_shipped_policy_was_made_for_the_shipped_model() {
+    let policy = Policy::shipped();
+    assert_eq!(policy.model.as_deref(), Some(AgeModel::embedded().unwrap().identity().to_string().as_str()));
+    assert!(policy.evidence.is_some(), "with its figures");
+}
+
+#[test]
+fn both_files_stay_small() {
+    let size = |name: &str| std::fs::metadata(folder().join("../../models").join(name)).unwrap().len();
+    let both = size("age-estimator.onnx") + size("face-detector.onnx");
+    assert!(both < 2_500_000, "{both} bytes");
+}

@@ -1,0 +1,216 @@
+//! The byte stream to an ST7789 and an ILI9341, decoded as the controller would, gives the picture that was drawn; and a
+//! change of the screen sends only what changed.
+//!
+//! The panel here is software that understands the controllers' commands (ST7789V data sheet, chapter 9): column and row
+//! address, memory write and continue, memory access control.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use agegate::{
+    config::{DisplayConfig, DisplayDriver},
+    display::{
+        Display, Screen,
+        panel::{Panel, PanelDisplay, colour_panel, turned_size},
+        screens,
+        texts::Texts,
+    },
+};
+use embedded_graphics::{pixelcolor::Rgb565, prelude::*};
+use embedded_hal::{
+    delay::DelayNs,
+    digital::{ErrorType as PinError, OutputPin},
+    spi::{ErrorType, Operation, SpiDevice},
+};
+use mipidsi::models::{ILI9341Rgb565, ST7789};
+
+const MEMORY: (usize, usize) = (240, 320);
+
+#[derive(Default)]
+struct Controller {
+    /// Whether the data/command line says data.
+    data: bool,
+    command: u8,
+    arguments: Vec<u8>,
+    columns: (usize, usize),
+    rows: (usize, usize),
+    at: (usize, usize),
+    half: Option<u8>,
+    memory_access: u8,
+    awake: bool,
+    on: bool,
+    memory: Vec<u16>,
+    pixel_bytes: usize,
+}
+
+impl Controller {
+    fn byte(&mut self, byte: u8) {
+        if !self.data {
+            self.command = byte;
+            self.arguments.clear();
+            self.half = None;
+            match byte {
+                0x11 => self.awake = true,
+                0x29 => self.on = true,
+                0x2c => self.at = (self.columns.0, self.rows.0),
+                _ => {}
+            }
+            return;
+        }
+        match self.command {
+            0x2a | 0x2b | 0x36 => {
+                self.arguments.push(byte);
+                self.address();
+            }
+            0x2c | 0x3c => self.pixel(byte),
+            _ => {}
+        }
+    }
+
+    fn address(&mut self) {
+        let word = |k: usize| usize::from(self.arguments[k]) << 8 | usize::from(self.arguments[k + 1]);
+        match (self.command, self.arguments.len()) {
+            (0x2a, 4) => self.columns = (word(0), word(2)),
+            (0x2b, 4) => self.rows = (word(0), word(2)),
+            (0x36, 1) => self.memory_access = self.arguments[0],
+            _ => {}
+        }
+    }
+
+    fn pixel(&mut self, byte: u8) {
+        self.pixel_bytes += 1;
+        let Some(high) = self.half.take() else {
+            self.half = Some(byte);
+            return;
+        };
+        let colour = u16::from(high) << 8 | u16::from(byte);
+        let (x, y) = self.at;
+        // Memory access control: bit 5 exchanges rows and columns, bit 6 mirrors columns, bit 7 mirrors rows.
+        let (mut column, mut row) = if self.memory_access & 0x20 == 0 { (x, y) } else { (y, x) };
+        if self.memory_access & 0x40 != 0 {
+            column = MEMORY.0 - 1 - column;
+        }
+        if self.memory_access & 0x80 != 0 {
+            row = MEMORY.1 - 1 - row;
+        }
+        assert!(column < MEMORY.0 && row < MEMORY.1, "written outside the memory: {column},{row}");
+        self.memory[row * MEMORY.0 + column] = colour;
+        self.at = if x == self.columns.1 { (self.columns.0, if y == self.rows.1 { self.rows.0 } else { y + 1 }) } else { (x + 1, y) };
+    }
+
+    /// The picture as somebody sees it who turned the panel as configured.
+    fn seen(&self, rotation: u16) -> Vec<Rgb565> {
+        let (w, h) = MEMORY;
+        let at = |x: usize, y: usize| Rgb565::from(embedded_graphics::pixelcolor::raw::RawU16::new(self.memory[y * w + x]));
+        match rotation {
+            90 => (0..w).flat_map(|y| (0..h).map(move |x| (w - 1 - y, x))).map(|(x, y)| at(x, y)).collect(),
+            180 => (0..h).flat_map(|y| (0..w).map(move |x| (w - 1 - x, h - 1 - y))).map(|(x, y)| at(x, y)).collect(),
+            270 => (0..w).flat_map(|y| (0..h).map(move |x| (y, h - 1 - x))).map(|(x, y)| at(x, y)).collect(),
+            _ => (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| at(x, y)).collect(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Bus(Arc<Mutex<Controller>>);
+
+impl ErrorType for Bus {
+    type Error = Infallible;
+}
+
+impl SpiDevice for Bus {
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), Infallible> {
+        for operation in operations {
+            let Operation::Write(bytes) = operation else { panic!("a display is only written to") };
+            assert!(bytes.len() <= 4096, "spidev takes 4096 bytes at most");
+            let mut controller = self.0.lock().unwrap();
+            bytes.iter().for_each(|byte| controller.byte(*byte));
+        }
+        Ok(())
+    }
+}
+
+/// The data/command line.
+struct DataCommand(Bus);
+
+impl PinError for DataCommand {
+    type Error = Infallible;
+}
+
+impl OutputPin for DataCommand {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.0.0.lock().unwrap().data = false;
+        Ok(())
+    }
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.0.0.lock().unwrap().data = true;
+        Ok(())
+    }
+}
+
+struct NoDelay;
+
+impl DelayNs for NoDelay {
+    fn delay_ns(&mut self, _: u32) {}
+}
+
+fn display(driver: DisplayDriver, rotation: u16) -> (PanelDisplay, Bus, DisplayConfig) {
+    let config = DisplayConfig { driver, rotation, ..DisplayConfig::default() };
+    let bus = Bus(Arc::new(Mutex::new(Controller { memory: vec![0; MEMORY.0 * MEMORY.1], ..Controller::default() })));
+    let dc = DataCommand(bus.clone());
+    let none: Option<DataCommand> = None;
+    let panel: Box<dyn Panel> = match driver {
+        DisplayDriver::Ili9341 => colour_panel(ILI9341Rgb565, bus.clone(), dc, none, &config, &mut NoDelay).unwrap(),
+        _ => colour_panel(ST7789, bus.clone(), dc, none, &config, &mut NoDelay).unwrap(),
+    };
+    let display = PanelDisplay::new(panel, Texts::shipped("en"), turned_size(&config), false, "software panel".into());
+    (display, bus, config)
+}
+
+#[test]
+fn every_screen_arrives_as_drawn_in_every_rotation() {
+    for rotation in [0, 90, 180, 270] {
+        let (mut display, bus, config) = display(DisplayDriver::St7789, rotation);
+        let size = turned_size(&config);
+        for screen in Screen::ALL {
+            display.show(screen).unwrap();
+            let wanted = screens::draw(screen, &Texts::shipped("en"), size.width, size.height, false);
+            let wanted: Vec<Rgb565> = wanted.part(wanted.bounding_box()).collect();
+            let controller = bus.0.lock().unwrap();
+            assert!(controller.awake && controller.on);
+            assert!(controller.seen(rotation) == wanted, "{screen:?} turned by {rotation}");
+        }
+    }
+}
+
+#[test]
+fn an_ili9341_shows_it_too() {
+    let (mut display, bus, _) = display(DisplayDriver::Ili9341, 0);
+    display.show(Screen::ShowId).unwrap();
+    let wanted = screens::draw(Screen::ShowId, &Texts::shipped("en"), 240, 320, false);
+    // Its mirrored columns are the panel's own; what counts is that the pixels are the drawn ones.
+    let mut seen = bus.0.lock().unwrap().seen(0);
+    let mut drawn: Vec<Rgb565> = wanted.part(wanted.bounding_box()).collect();
+    let key = |c: &Rgb565| (c.r(), c.g(), c.b());
+    seen.sort_by_key(key);
+    drawn.sort_by_key(key);
+    assert!(seen == drawn);
+}
+
+#[test]
+fn progress_sends_a_part_and_no_change_sends_nothing() {
+    let (mut display, bus, _) = display(DisplayDriver::St7789, 0);
+    let sent = |bus: &Bus| std::mem::take(&mut bus.0.lock().unwrap().pixel_bytes);
+    display.show(Screen::Checking(3)).unwrap();
+    let whole = sent(&bus);
+    assert_eq!(whole, MEMORY.0 * MEMORY.1 * 2);
+    display.show(Screen::Checking(4)).unwrap();
+    let part = sent(&bus);
+    assert!(part > 0 && part < whole / 2, "{part} of {whole} bytes");
+    display.show(Screen::Checking(4)).unwrap();
+    assert_eq!(sent(&bus), 0);
+}
