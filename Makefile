@@ -5,7 +5,7 @@ PREFIX ?= /usr
 PYTHON ?= python3
 BINARY = target/release/agegate
 
-.PHONY: all build demo test lint bench models policy install packages clean
+.PHONY: all build demo test test-browser lint bench models card policy install packages clean
 
 all: build
 
@@ -17,6 +17,13 @@ demo: build
 
 test: packages
 	$(CARGO) test --release --locked
+
+# The report in headless Chromium.
+test-browser: build
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { echo "installing Debian packages: chromium chromium-driver"; apt-get update -qq && apt-get install -y -qq chromium chromium-driver >/dev/null; }
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || { echo "installing Debian package: python3-venv"; apt-get install -y -qq python3-venv >/dev/null; }
+	$(PYTHON) -m venv target/browser-venv && target/browser-venv/bin/pip install -q -r tests/browser/requirements.txt
+	target/browser-venv/bin/python tests/browser/report_reads_well_on_a_phone.py
 
 lint: packages
 	$(CARGO) fmt --check
@@ -30,9 +37,17 @@ bench: packages
 # Trains, exports, quantizes and checks both models from ../shared/data; resumes from its checkpoints.
 models:
 	$(PYTHON) -m pip install -q -r models/train/requirements.txt
-	cd models/train && $(PYTHON) train_detector.py && $(PYTHON) train_age.py && $(PYTHON) export.py detector \
-	  && $(PYTHON) export.py age && $(PYTHON) golden.py && $(PYTHON) make_visitors.py
-	$(MAKE) policy
+	cd models/train && $(PYTHON) train_detector.py && $(PYTHON) export.py detector
+	cd models/train && $(PYTHON) train_age.py --name first --epochs 55 --strength 1.0 --small-share 0 \
+	  && $(PYTHON) train_age.py --name second --start first --epochs 32 --rate 1.6e-3 \
+	  && $(PYTHON) train_age.py --name student --start second --epochs 6 --rate 3e-4 --strength 0.5 --realigned 0.4 \
+	  && $(PYTHON) export.py age && $(PYTHON) make_visitors.py && $(PYTHON) golden.py
+	$(MAKE) policy card
+
+# Which labels a cross-validated ensemble contradicts, and all figures of the model card and the README.
+card: build
+	cd models/train && $(PYTHON) label_noise.py && $(PYTHON) model_card.py
+	$(PYTHON) scripts/update_readme.py
 
 # The shipped policy, from the validation chips that training never saw.
 policy: build

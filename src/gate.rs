@@ -21,6 +21,8 @@ use crate::{
 
 /// Longest wait for a frame before signals and the door are looked after.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// A picture that is dark for longer is not the camera's warm-up any more.
+const DARK_FOR: Duration = Duration::from_secs(3);
 /// How often the door hears that the gate lives.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -87,13 +89,20 @@ struct Watch {
     out_of_order: bool,
     watching_until: Option<Instant>,
     heartbeat: Instant,
+    /// Since when the picture is dark.
+    dark_since: Option<Instant>,
 }
 
 impl Gate {
     /// Runs until asked to stop, with the door shut at the end.
     pub fn run(&mut self, around: &mut dyn Surroundings) -> Ended {
-        let mut watch =
-            Watch { camera_lost: false, out_of_order: false, watching_until: None, heartbeat: Instant::now() };
+        let mut watch = Watch {
+            camera_lost: false,
+            out_of_order: false,
+            watching_until: None,
+            heartbeat: Instant::now(),
+            dark_since: None,
+        };
         let always = self.start.mode == StartMode::Always;
         self.display.show(if always { Screen::Idle } else { Screen::Waiting });
         self.log_start();
@@ -151,7 +160,22 @@ impl Gate {
         if judged.step.guidance == Guidance::Idle {
             watch.out_of_order = false;
         }
-        let screen = if watch.out_of_order { Screen::NotAvailable } else { Screen::of(judged.step.guidance) };
+        let dark = judged.dark && judged.faces == 0;
+        let since = *watch.dark_since.get_or_insert_with(Instant::now);
+        if !dark {
+            watch.dark_since = None;
+        }
+        let dark = dark && since.elapsed() >= DARK_FOR;
+        if dark && since.elapsed() < DARK_FOR + Duration::from_millis(500) {
+            log::warn!("the camera's picture stays dark: is the lens covered, or is there no light?");
+        }
+        let screen = if dark {
+            Screen::MoreLight
+        } else if watch.out_of_order {
+            Screen::NotAvailable
+        } else {
+            Screen::of(judged.step.guidance)
+        };
         let idle = screen == Screen::Idle && self.start.mode != StartMode::Always;
         self.display.show(if idle { Screen::LookHere } else { screen });
         around.judged(frame, screen);

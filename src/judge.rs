@@ -58,6 +58,8 @@ pub struct Judged {
     pub faces: usize,
     /// The nearest face's verdict, for `replay --frames`.
     pub view: Option<Result<AgeEstimate, Flaw>>,
+    /// Whether the whole picture is dark: a covered lens, or no light at all.
+    pub dark: bool,
     /// Where the time went: detection, estimation.
     pub times: [Duration; 2],
 }
@@ -130,7 +132,13 @@ impl Judge {
         };
         let sighting = Sighting { at: frame.captured, nearest: seen, doubtful_companion: companion };
         let step = self.tracker.observe(sighting);
-        Ok(Judged { step, faces: faces.len(), view, times: [detected, started.elapsed() - detected] })
+        Ok(Judged {
+            dark: is_dark(&frame.pixels),
+            step,
+            faces: faces.len(),
+            view,
+            times: [detected, started.elapsed() - detected],
+        })
     }
 
     /// Ends the visit for a reason outside it. Never an `Allow`.
@@ -177,4 +185,10 @@ impl Judge {
         }
         Ok(false)
     }
+}
+
+/// Whether a picture shows nothing for lack of light: the mean of every 97th byte is below 10 of 255.
+fn is_dark(picture: &image::RgbImage) -> bool {
+    let (sum, count) = picture.as_raw().iter().step_by(97).fold((0u64, 0u64), |(s, n), v| (s + u64::from(*v), n + 1));
+    count > 0 && sum < 10 * count
 }

@@ -22,7 +22,8 @@ fn the_age_distribution() {
     let (golden, model) = (golden(), AgeModel::embedded().unwrap());
     let chip = Chip::from_aligned(&picture::open(&folder().join("chip.png")).unwrap(), model.chip_side());
     let reading = model.read(&chip).unwrap();
-    let wanted: Vec<f32> = golden["age_distribution"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+    let wanted: Vec<f32> =
+        golden["age_distribution"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
     let worst = reading.age.probabilities().iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-4, "{worst}");
     assert!((f64::from(reading.age.mean()) - golden["age_mean"].as_f64().unwrap()).abs() < 0.05);

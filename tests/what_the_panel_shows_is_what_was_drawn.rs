@@ -99,13 +99,18 @@ impl Controller {
         }
         assert!(column < MEMORY.0 && row < MEMORY.1, "written outside the memory: {column},{row}");
         self.memory[row * MEMORY.0 + column] = colour;
-        self.at = if x == self.columns.1 { (self.columns.0, if y == self.rows.1 { self.rows.0 } else { y + 1 }) } else { (x + 1, y) };
+        self.at = if x == self.columns.1 {
+            (self.columns.0, if y == self.rows.1 { self.rows.0 } else { y + 1 })
+        } else {
+            (x + 1, y)
+        };
     }
 
     /// The picture as somebody sees it who turned the panel as configured.
     fn seen(&self, rotation: u16) -> Vec<Rgb565> {
         let (w, h) = MEMORY;
-        let at = |x: usize, y: usize| Rgb565::from(embedded_graphics::pixelcolor::raw::RawU16::new(self.memory[y * w + x]));
+        let at =
+            |x: usize, y: usize| Rgb565::from(embedded_graphics::pixelcolor::raw::RawU16::new(self.memory[y * w + x]));
         match rotation {
             90 => (0..w).flat_map(|y| (0..h).map(move |x| (w - 1 - y, x))).map(|(x, y)| at(x, y)).collect(),
             180 => (0..h).flat_map(|y| (0..w).map(move |x| (w - 1 - x, h - 1 - y))).map(|(x, y)| at(x, y)).collect(),

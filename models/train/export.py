@@ -1,7 +1,7 @@
 """Writes the two ONNX files: batch normalisation folded, weights int8 per channel, metadata inside, checked.
 
 `python export.py age|detector [--checkpoint NAME]`. The graph is written node by node: Conv, Relu, Add,
-GlobalAveragePool, Flatten, Softmax, Sigmoid, and one DequantizeLinear for each weight. A runtime folds the latter at
+Flatten, Softmax, Sigmoid, and one DequantizeLinear for each weight. A runtime folds the latter at
 load, so the quantized file costs the same to run as the float one, which is written beside the checkpoint for
 comparison. Rounding is checked in ONNX Runtime against the PyTorch net before the file is put in place.
 """
@@ -75,6 +75,11 @@ class Graph:
         pad = weight.shape[2] // 2
         return self.node("Conv", [x, w, self.constant(base + ".bias", bias)], strides=[stride, stride], pads=[pad] * 4, kernel_shape=list(weight.shape[2:]))
 
+    def pool(self, x: str, weight: np.ndarray) -> str:
+        """A weighted mean over places, one set of weights for each feature: left in float, it is 12 kB."""
+        w = self.constant(self.name("weight"), weight)
+        return self.node("Conv", [x, w], kernel_shape=list(weight.shape[2:]), group=len(weight))
+
     def block(self, module: nn.Module, x: str) -> str:
         """One of the three building bricks: Conv+BN(+ReLU), a residual pair, or a bare convolution."""
         if isinstance(module, age_net.Residual):
@@ -106,7 +111,7 @@ class Graph:
 
 def age_model(net: age_net.AgeNet, int8: bool, side: int, metadata: dict) -> onnx.ModelProto:
     graph = Graph(int8)
-    x = graph.node("GlobalAveragePool", [graph.block(net.trunk, "image")])
+    x = graph.pool(graph.block(net.trunk, "image"), net.pool.weight.detach().numpy())
     linear = lambda layer: graph.conv(x, layer.weight.detach().numpy()[:, :, None, None], layer.bias.detach().numpy())
     age = graph.node("Softmax", [graph.node("Flatten", [linear(net.age)])], axis=1)
     gender = graph.node("Sigmoid", [graph.node("Flatten", [linear(net.gender)])])

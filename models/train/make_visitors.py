@@ -111,8 +111,8 @@ def main() -> None:
                     put(canvas, faces[base], (300 + sway[0] - 30 * (1 - near), 215 + sway[1]), height, 0.03 * math.sin(k * 0.5), skins[base], shirts[base])
                 if "focus" in who:
                     canvas = cv2.GaussianBlur(canvas, (0, 0), 13)
-            canvas = canvas + rng.normal(0, 2.0, canvas.shape)
-            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 70])
+            canvas = canvas + rng.normal(0, 1.0, canvas.shape)
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 58])
             clip += jpeg.tobytes()
             frame += 1
     folder = ROOT / "demo"

@@ -33,7 +33,7 @@ def sampling_weights(ages: np.ndarray, power: float) -> np.ndarray:
     density = np.convolve(histogram, kernel / kernel.sum(), mode="same")
     weights = density[np.clip(ages, 0, 100)] ** -power
     weights = np.minimum(weights, np.median(weights) * 6)
-    weights = weights * np.where((ages >= 11) & (ages <= 18), 3.0, np.where((ages >= 19) & (ages <= 22), 1.4, 1.0))  # the ages on which a gate is judged
+    weights = weights * np.where((ages >= 11) & (ages <= 17), 3.5, np.where((ages >= 18) & (ages <= 22), 1.2, 1.0))  # the ages on which a gate is judged
     return weights / weights.sum()
 
 
@@ -79,12 +79,14 @@ def figures(distribution: torch.Tensor, female: torch.Tensor, labels: np.ndarray
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--role", choices=["teacher", "student"], default="student")
-    parser.add_argument("--epochs", type=int, default=88)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--small", type=int, default=48, help="side of the chips in the first part of the training")
     parser.add_argument("--small-share", type=float, default=0.3)
     parser.add_argument("--side", type=int, default=age_net.SIDE)
+    parser.add_argument("--realigned", type=float, default=0.0, help="share of chips taken as the deployed detector and aligner cut them")
+    parser.add_argument("--strength", type=float, default=0.8, help="strength of the augmentation; less in the last fifth")
     parser.add_argument("--balance", type=float, default=0.35)
     parser.add_argument("--teacher", help="file of soft labels (distributions) to distil from")
     parser.add_argument("--name", help="name of the checkpoint; default: the role")
@@ -101,13 +103,20 @@ def main() -> None:
     train_pixels, held_pixels = np.asarray(pixels[train]), np.asarray(pixels[held])
     ages = torch.from_numpy(np.clip(labels[train, 0], 0, 100)).float()
     gender = torch.from_numpy(labels[train, 1]).float()
+    realigned = None
+    if args.realigned > 0:
+        import realign
+
+        realign.main()
+        realigned = np.load(realign.PATH, mmap_mode="r")
     soft = torch.from_numpy(np.load(args.teacher)).float() if args.teacher else None
 
     where = device()
     model = age_net.AgeNet(**(age_net.TEACHER if args.role == "teacher" else age_net.STUDENT)).to(where)
     model = model.to(memory_format=torch.channels_last)
     if args.start:
-        model.load_state_dict(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"])
+        missing, _ = model.load_state_dict(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"], strict=False)
+        print(f"{name}: started from {args.start}, new: {missing}", flush=True)
     print(f"{name}: {sum(p.numel() for p in model.parameters()):,} parameters, "
           f"{age_net.multiplications(model, args.side) / 1e6:.0f} M multiplications, "
           f"{len(train)} training and {len(held)} validation chips", flush=True)
@@ -142,8 +151,12 @@ def main() -> None:
             rate = args.rate * min(1.0, (epoch * steps + step + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * done))
             for groups in optimiser.param_groups:
                 groups["lr"] = float(max(rate, args.rate * 0.005))
-            x = torch.from_numpy(train_pixels[index]).permute(0, 3, 1, 2).float()
-            x = normalise(augment.chips(x, side, 1.0 if done < 0.85 else 0.6, generator)).to(where)
+            chips = train_pixels[index]
+            if realigned is not None:
+                swapped = np.flatnonzero(np.random.default_rng(epoch * 100_003 + step).random(args.batch) < args.realigned)
+                chips[swapped] = realigned[index[swapped]]
+            x = torch.from_numpy(chips).permute(0, 3, 1, 2).float()
+            x = normalise(augment.chips(x, side, args.strength if done < 0.8 else args.strength * 0.6, generator)).to(where)
             target_ages = ages[index].to(where)
             target = label_distribution(ages[index]).to(where)
             with torch.autocast(where.type, dtype=torch.bfloat16, enabled=where.type == "cuda"):
@@ -158,10 +171,10 @@ def main() -> None:
                 goal = 0.5 * target_ages + 0.5 * (hint @ YEARS.to(where))
                 sex_goal = 0.5 * gender[index].to(where) + 0.5 * teacher[:, AGES]
             else:
-                goal, sex_goal = target_ages, gender[index].to(where) * 0.96 + 0.02
+                goal, sex_goal = target_ages, gender[index].to(where) * 0.98 + 0.01
             loss = (F.kl_div(log_p, target, reduction="batchmean")
-                    + 0.25 * F.smooth_l1_loss(mean, goal, beta=2.0)
-                    + 0.4 * F.binary_cross_entropy_with_logits(sex, sex_goal))
+                    + 0.4 * F.smooth_l1_loss(mean, goal, beta=2.0)
+                    + 1.0 * F.binary_cross_entropy_with_logits(sex, sex_goal))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)

@@ -117,6 +117,26 @@ impl AuditLog {
         Ok(log)
     }
 
+    /// Whether [`AuditLog::open`] would succeed, as far as that can be told without changing anything on the medium.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`], less [`AuditError::Busy`].
+    pub fn probe(config: &LogConfig) -> Result<String, AuditError> {
+        let folder = &config.folder;
+        let existing = folder.ancestors().find(|p| p.exists()).unwrap_or(folder);
+        let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+        writable.map_err(|e| AuditError::Io {
+            path: existing.into(),
+            action: "writing to the folder",
+            source: e.into(),
+        })?;
+        if existing != folder {
+            return Ok(format!("{} will be made", folder.display()));
+        }
+        let end = ChainEnd::find(folder)?;
+        Ok(format!("{}, {} records so far", folder.display(), end.head.seq))
+    }
+
     /// Appends a record and waits until the medium has it. Returns the record's number.
     ///
     /// # Errors

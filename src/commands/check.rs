@@ -53,7 +53,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         DisplayDriver::None => list.note("display", "none configured"),
         _ => list.of("display", panel::open(&config.display).map(|d| d.describe())),
     }
-    list.of("decision log", AuditLog::open(&config.log).map(|_| config.log.folder.display().to_string()));
+    list.of("decision log", AuditLog::probe(&config.log));
     free_space(&mut list, &config.log.folder);
     for (path, label, lines) in chip::list() {
         println!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
@@ -123,6 +123,7 @@ fn camera(list: &mut List, config: &Config) {
 }
 
 fn free_space(list: &mut List, folder: &Path) {
+    let folder = folder.ancestors().find(|p| p.exists()).unwrap_or(folder);
     match rustix::fs::statvfs(folder) {
         Ok(stat) => {
             let free = stat.f_bavail * stat.f_frsize;

@@ -5,8 +5,12 @@ use std::fmt::Write as _;
 use super::{Exit, Outcome, write};
 use crate::{
     cli::EvaluateArgs,
-    evaluate::{Eyes, Input, Readings, dataset::Dataset, figures::Figures, read_all},
+    evaluate::{Eyes, Input, Readings, dataset::Dataset, figures::Figures, read_all, report::Report, visits::measure},
+    policy::Policy,
 };
+
+/// People of whom visits are simulated for the report: more would take minutes and tell little more.
+const MOST_VISITORS: usize = 500;
 
 /// Runs the command.
 ///
@@ -25,6 +29,12 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     }
     if let Some(path) = &args.predictions {
         write(path, predictions(&readings))?;
+    }
+    if let Some(folder) = &args.report {
+        let samples: Vec<_> = readings.read.iter().map(|r| r.sample.clone()).collect();
+        let visits = measure(&eyes, &samples, input, &Policy::shipped(), MOST_VISITORS)?;
+        Report::of(figures, &readings.read, visits).write(folder, &readings.read, args.with_pictures)?;
+        println!("report: {}", folder.join("report.html").display());
     }
     Ok(Exit::Success)
 }

@@ -3,6 +3,7 @@
 pub mod calibrate;
 pub mod dataset;
 pub mod figures;
+pub mod report;
 
 pub mod statistics;
 pub mod visits;

@@ -1,0 +1,586 @@
+//! The evaluation report: one self-contained HTML page with SVG plots, and the same as JSON and CSV.
+
+use std::{fmt::Write as _, path::Path};
+
+use plotters::prelude::*;
+use serde::Serialize;
+
+use super::{
+    Reading,
+    calibrate::{Temperature, fit_temperature},
+    figures::{Figures, Part, ReliabilityBin, reliability, share_of},
+    statistics::Interval,
+    visits::VisitFigures,
+};
+use crate::{age::AgeGroup, policy::Policy};
+
+/// Everything in the report; what `report.json` holds.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The figures of `agegate evaluate`.
+    pub figures: Figures,
+    /// False accepts and rejects against the confidence, by challenge age.
+    pub trade_offs: Vec<TradeOff>,
+    /// Fitted temperature, with the calibration error before and after.
+    pub calibration: Temperature,
+    /// Reliability of P(age >= 18) before calibration.
+    pub reliability_before: Vec<ReliabilityBin>,
+    /// The same after.
+    pub reliability_after: Vec<ReliabilityBin>,
+    /// Simulated visits.
+    pub visits: VisitFigures,
+    /// The twenty largest errors.
+    pub worst: Vec<Worst>,
+}
+
+/// False accepts and rejects against the confidence at one challenge age, for T = 18.
+#[derive(Debug, Serialize)]
+pub struct TradeOff {
+    /// Challenge age in years.
+    pub challenge_age: u8,
+    /// Points, by rising confidence.
+    pub points: Vec<TradeOffPoint>,
+}
+
+/// One point of a trade-off.
+#[derive(Debug, Serialize)]
+pub struct TradeOffPoint {
+    /// P(age >= 18) that opens.
+    pub confidence: f32,
+    /// Share of 13-15-year-olds let in.
+    pub false_accept_13_15: Option<Interval>,
+    /// Share of 16-17-year-olds let in.
+    pub false_accept_16_17: Option<Interval>,
+    /// Share of people of 18 or over asked for ID.
+    pub false_reject: Option<Interval>,
+}
+
+/// A large error.
+#[derive(Debug, Serialize)]
+pub struct Worst {
+    /// File name.
+    pub name: String,
+    /// True age.
+    pub age: u32,
+    /// Estimated age.
+    pub estimate: f32,
+    #[serde(skip)]
+    path: std::path::PathBuf,
+}
+
+const THRESHOLD: u8 = 18;
+const CHALLENGES: [u8; 3] = [21, 25, 30];
+const WORST: usize = 20;
+
+impl Report {
+    /// Gathers everything; `visits` come from [`super::visits::measure`].
+    #[must_use]
+    pub fn of(figures: Figures, readings: &[Reading], visits: VisitFigures) -> Self {
+        let calibration = fit_temperature(readings, THRESHOLD);
+        let pairs = |temperature: f32| -> Vec<(f32, bool)> {
+            let truth = |r: &Reading| r.sample.age >= u32::from(THRESHOLD);
+            readings.iter().map(|r| (r.estimate.tempered(temperature).at_least(THRESHOLD), truth(r))).collect()
+        };
+        let error = |r: &Reading| (r.estimate.mean() - r.sample.age as f32).abs();
+        let mut order: Vec<&Reading> = readings.iter().collect();
+        order.sort_by(|a, b| error(b).total_cmp(&error(a)).then_with(|| a.sample.path.cmp(&b.sample.path)));
+        let worst = order
+            .into_iter()
+            .take(WORST)
+            .map(|r| Worst {
+                name: r.sample.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                age: r.sample.age,
+                estimate: r.estimate.mean(),
+                path: r.sample.path.clone(),
+            })
+            .collect();
+        Self {
+            trade_offs: CHALLENGES.iter().map(|c| trade_off(readings, *c, calibration.value)).collect(),
+            reliability_before: reliability(&pairs(1.0)),
+            reliability_after: reliability(&pairs(calibration.value)),
+            calibration,
+            visits,
+            worst,
+            figures,
+        }
+    }
+
+    /// Writes `report.html`, `report.json` and `report.csv` to a folder.
+    ///
+    /// # Errors
+    /// What the system said, or that a plot cannot be drawn.
+    pub fn write(
+        &self,
+        folder: &Path,
+        readings: &[Reading],
+        with_pictures: bool,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let put = |name: &str, bytes: &[u8]| -> Result<(), Box<dyn std::error::Error>> {
+            let path = folder.join(name);
+            std::fs::write(&path, bytes).map_err(|e| format!("{}: cannot write it: {e}", path.display()))?;
+            Ok(())
+        };
+        std::fs::create_dir_all(folder).map_err(|e| format!("{}: cannot make the folder: {e}", folder.display()))?;
+        put("report.html", self.html(readings, with_pictures)?.as_bytes())?;
+        put("report.json", &serde_json::to_vec_pretty(self)?)?;
+        put("report.csv", self.csv().as_bytes())
+    }
+
+    /// The groups as CSV.
+    fn csv(&self) -> String {
+        let mut text =
+            String::from("part,images,mae_years,mae_low,mae_high,bias_years,bias_low,bias_high,within_5_years\n");
+        let f = &self.figures;
+        for p in f.by_group.iter().chain(&f.by_gender).chain(&f.by_ethnicity) {
+            let three = |i: Option<Interval>| {
+                i.map_or_else(|| ",,".into(), |i| format!("{:.4},{:.4},{:.4}", i.value, i.low, i.high))
+            };
+            let within = p.within_5_years.map_or_else(String::new, |w| format!("{w:.4}"));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{},{},{},{},{within}", p.name, p.images, three(p.mae_years), three(p.bias_years));
+        }
+        text
+    }
+
+    fn html(&self, readings: &[Reading], with_pictures: bool) -> Result<String, Box<dyn std::error::Error>> {
+        let f = &self.figures;
+        let mut body = String::new();
+        let mut section = |title: &str, content: &str| {
+            let _ = writeln!(body, "<section><h2>{title}</h2>{content}</section>");
+        };
+        section("In short", &summary(f));
+        section("True against estimated age", &density(readings)?);
+        section("Error and bias by age group", &format!("{}{}", errors(&f.by_group)?, parts_table(&f.by_group)));
+        section(
+            "Age groups: true (rows) against estimated",
+            &confusion(&f.confusion, &AgeGroup::ALL.map(AgeGroup::label)),
+        );
+        let genders: Vec<Vec<usize>> = f.gender_confusion.iter().map(|row| row.to_vec()).collect();
+        section("Gender: true (rows) against judged", &confusion(&genders, &["male", "female"]));
+        let gap = f.largest_gap.as_ref().map_or_else(String::new, |g| {
+            format!(
+                "<p>Largest gap: <b>{}</b> against <b>{}</b>, {:.2} years.</p>",
+                escape(&g.worst),
+                escape(&g.best),
+                g.years
+            )
+        });
+        section(
+            "By gender and ethnicity",
+            &format!("{gap}{}{}", parts_table(&f.by_gender), parts_table(&f.by_ethnicity)),
+        );
+        let mut curves = String::from(
+            "<p>Share of minors let in, and of adults asked for ID, against the confidence, after calibration.</p>",
+        );
+        for t in &self.trade_offs {
+            let _ = write!(
+                curves,
+                "<h3>Challenge age {}</h3>{}{}",
+                t.challenge_age,
+                trade_off_plot(t)?,
+                trade_off_table(t)
+            );
+        }
+        section("False accepts and false rejects at T = 18", &curves);
+        section("Calibration of P(age &ge; 18)", &self.calibration_section()?);
+        section("Visits: several frames, several tries", &visits_section(&self.visits));
+        section("The twenty largest errors", &worst_section(&self.worst, with_pictures));
+        if !f.rejected.is_empty() || !f.faceless.is_empty() {
+            let mut list = String::from("<ul>");
+            for r in &f.rejected {
+                let _ = write!(list, "<li>{}: {}</li>", escape(&r.place), escape(&r.reason));
+            }
+            for path in &f.faceless {
+                let _ = write!(list, "<li>{}: no face found</li>", escape(path));
+            }
+            section("Not evaluated", &(list + "</ul>"));
+        }
+        Ok(format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <title>agegate: evaluation</title><style>{STYLE}</style></head><body><h1>agegate: evaluation</h1>\n{body}</body></html>\n"
+        ))
+    }
+
+    fn calibration_section(&self) -> Result<String, Box<dyn std::error::Error>> {
+        let c = &self.calibration;
+        Ok(format!(
+            "<p>Temperature {:.3}. On folds that its fit did not see: expected calibration error {:.4} before, {:.4} after; negative \
+             log-likelihood {:.3} before, {:.3} after.</p>{}",
+            c.value,
+            c.held_out_ece[0],
+            c.held_out_ece[1],
+            c.held_out_nll[0],
+            c.held_out_nll[1],
+            reliability_plot(&self.reliability_before, &self.reliability_after)?
+        ))
+    }
+}
+
+const STYLE: &str = "body{font:16px/1.45 system-ui,sans-serif;max-width:52rem;margin:0 auto;padding:0 1rem 3rem;color:#1b2430;background:#fff}\
+h1{font-size:1.6rem}h2{font-size:1.2rem;border-bottom:2px solid #d5dde6;padding-bottom:.2rem;margin-top:2rem}h3{font-size:1rem}\
+svg{width:100%;height:auto;display:block}.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem;margin:.6rem 0}\
+td,th{padding:.25rem .55rem;text-align:right;border-bottom:1px solid #e3e8ee;white-space:nowrap}td:first-child,th:first-child{text-align:left}\
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.6rem;margin:0}dl div{background:#f2f5f8;border-radius:.5rem;padding:.5rem .8rem}\
+dt{font-size:.8rem;color:#56657a}dd{margin:0;font-size:1.25rem;font-weight:600}img{width:5rem;border-radius:.4rem}";
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn trade_off(readings: &[Reading], challenge_age: u8, temperature: f32) -> TradeOff {
+    let judged: Vec<Reading> =
+        readings.iter().map(|r| Reading { estimate: r.estimate.tempered(temperature), ..r.clone() }).collect();
+    let steps = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
+    let points = steps
+        .into_iter()
+        .map(|confidence| {
+            let policy = Policy {
+                threshold_age: THRESHOLD,
+                challenge_age,
+                confidence,
+                deny_confidence: None,
+                temperature: 1.0,
+                model: None,
+                evidence: None,
+            };
+            let lets_in = |r: &Reading| policy.surely_old_enough(&r.estimate);
+            TradeOffPoint {
+                confidence,
+                false_accept_13_15: share_of(&judged, 13, 15, lets_in),
+                false_accept_16_17: share_of(&judged, 16, 17, lets_in),
+                false_reject: share_of(&judged, u32::from(THRESHOLD), u32::MAX, |r| !lets_in(r)),
+            }
+        })
+        .collect();
+    TradeOff { challenge_age, points }
+}
+
+fn summary(f: &Figures) -> String {
+    let mut cells: Vec<(&str, String)> = vec![
+        ("pictures", f.images.to_string()),
+        ("faces found", f.faces_found.to_string()),
+        ("MAE", format!("{:.2} years", f.mae_years)),
+        ("95 % interval", format!("{:.2} to {:.2}", f.mae_interval.low, f.mae_interval.high)),
+        ("bias", format!("{:+.2} years", f.bias_years)),
+        ("within 5 years", format!("{:.1} %", f.within_5_years * 100.0)),
+        ("age group right", format!("{:.1} %", f.age_group_accuracy * 100.0)),
+    ];
+    if let Some(gender) = f.gender_accuracy {
+        cells.push(("gender right", format!("{:.1} %", gender * 100.0)));
+    }
+    let cells: String =
+        cells.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>")).collect();
+    format!("<dl>{cells}</dl><p>Model {}.</p>", escape(&f.model.to_string()))
+}
+
+fn number(interval: Option<Interval>) -> String {
+    interval.map_or_else(|| "-".into(), |i| format!("{:.2} ({:.2} to {:.2})", i.value, i.low, i.high))
+}
+
+fn percent(interval: Option<Interval>) -> String {
+    interval.map_or_else(
+        || "-".into(),
+        |i| format!("{:.1} % ({:.1} to {:.1})", i.value * 100.0, i.low * 100.0, i.high * 100.0),
+    )
+}
+
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let head: String = head.iter().map(|h| format!("<th>{h}</th>")).collect();
+    let rows: String = rows
+        .iter()
+        .map(|row| format!("<tr>{}</tr>", row.iter().map(|c| format!("<td>{c}</td>")).collect::<String>()))
+        .collect();
+    format!("<div class=\"wide\"><table><tr>{head}</tr>{rows}</table></div>")
+}
+
+fn parts_table(parts: &[Part]) -> String {
+    let rows: Vec<Vec<String>> = parts
+        .iter()
+        .map(|p| {
+            let within = p.within_5_years.map_or_else(|| "-".into(), |w| format!("{:.1} %", w * 100.0));
+            vec![escape(&p.name), p.images.to_string(), number(p.mae_years), number(p.bias_years), within]
+        })
+        .collect();
+    table(&["part", "pictures", "MAE, years", "bias, years", "within 5"], &rows)
+}
+
+fn confusion(counts: &[Vec<usize>], names: &[&str]) -> String {
+    let mut html = String::from("<div class=\"wide\"><table><tr><th></th>");
+    for name in names {
+        let _ = write!(html, "<th>{name}</th>");
+    }
+    html.push_str("</tr>");
+    for (row, name) in counts.iter().zip(names) {
+        let sum = row.iter().sum::<usize>().max(1) as f64;
+        let _ = write!(html, "<tr><td>{name}</td>");
+        for count in row {
+            let share = *count as f64 / sum;
+            let _ = write!(
+                html,
+                "<td style=\"background:rgba(20,90,170,{:.2})\">{:.0} %<br><small>{count}</small></td>",
+                share * 0.55,
+                share * 100.0
+            );
+        }
+        html.push_str("</tr>");
+    }
+    html + "</table></div>"
+}
+
+fn trade_off_table(t: &TradeOff) -> String {
+    let rows: Vec<Vec<String>> = t
+        .points
+        .iter()
+        .map(|p| {
+            vec![
+                format!("{:.3}", p.confidence),
+                percent(p.false_accept_13_15),
+                percent(p.false_accept_16_17),
+                percent(p.false_reject),
+            ]
+        })
+        .collect();
+    table(&["confidence", "13-15 let in", "16-17 let in", "18+ asked for ID"], &rows)
+}
+
+fn visits_section(v: &VisitFigures) -> String {
+    let frames: Vec<Vec<String>> = v
+        .by_frames
+        .iter()
+        .map(|b| {
+            vec![b.frames.to_string(), number(b.mae_years), percent(b.false_accept_13_17), percent(b.false_reject)]
+        })
+        .collect();
+    let tries: Vec<Vec<String>> =
+        v.by_tries.iter().map(|b| vec![b.tries.to_string(), percent(b.false_accept_13_17)]).collect();
+    format!(
+        "<p>{} people, each shown as frames of one picture under jitter, noise, blur and light, judged by the shipped policy. The errors \
+         of two frames of one visit correlate by {:.2}: they are not independent, so the gate pools their distributions by their mean \
+         and does not multiply them.</p>{}<p>Minors who try again and again:</p>{}",
+        v.people,
+        v.error_correlation,
+        table(&["frames", "MAE, years", "13-17 let in", "18+ asked for ID"], &frames),
+        table(&["tries", "13-17 let in at least once"], &tries)
+    )
+}
+
+fn worst_section(worst: &[Worst], with_pictures: bool) -> String {
+    let rows: Vec<Vec<String>> = worst
+        .iter()
+        .map(|w| {
+            let mut row = vec![
+                escape(&w.name),
+                w.age.to_string(),
+                format!("{:.1}", w.estimate),
+                format!("{:+.1}", w.estimate - w.age as f32),
+            ];
+            if with_pictures {
+                row.push(std::fs::read(&w.path).map_or_else(
+                    |_| "-".into(),
+                    |bytes| format!("<img alt=\"\" src=\"data:image/jpeg;base64,{}\">", base64(&bytes)),
+                ));
+            }
+            row
+        })
+        .collect();
+    let mut head = vec!["file", "true age", "estimate", "error"];
+    if with_pictures {
+        head.push("picture");
+    }
+    table(&head, &rows)
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = u32::from(chunk[0]) << 16
+            | u32::from(*chunk.get(1).unwrap_or(&0)) << 8
+            | u32::from(*chunk.get(2).unwrap_or(&0));
+        for k in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * k)) as usize & 63];
+            text.push(if k <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+type Plot = Result<String, Box<dyn std::error::Error>>;
+
+/// A plot drawn to SVG that scales with the page.
+fn svg(
+    size: (u32, u32),
+    draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Result<(), Box<dyn std::error::Error>>,
+) -> Plot {
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        area.fill(&WHITE)?;
+        draw(&area)?;
+        area.present()?;
+    }
+    // Without fixed sizes the page's width decides.
+    let fixed = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
+    Ok(text.replacen(&fixed, "<svg role=\"img\"", 1))
+}
+
+const BLUE: RGBColor = RGBColor(20, 90, 170);
+const RED: RGBColor = RGBColor(190, 40, 40);
+const AMBER: RGBColor = RGBColor(210, 140, 20);
+const FONT: (&str, i32) = ("sans-serif", 15);
+
+fn density(readings: &[Reading]) -> Plot {
+    const BIN: i32 = 2;
+    let mut counts = vec![vec![0usize; 51]; 51];
+    let bin = |age: f32| ((age / BIN as f32) as usize).min(50);
+    for r in readings {
+        counts[bin(r.sample.age as f32)][bin(r.estimate.mean())] += 1;
+    }
+    let most = counts.iter().flatten().copied().max().unwrap_or(1).max(1) as f64;
+    svg((640, 560), |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(12)
+            .x_label_area_size(42)
+            .y_label_area_size(48)
+            .build_cartesian_2d(0..100, 0..100)?;
+        chart
+            .configure_mesh()
+            .x_desc("true age, years")
+            .y_desc("estimated age, years")
+            .label_style(FONT)
+            .light_line_style(WHITE)
+            .draw()?;
+        let cells = counts
+            .iter()
+            .enumerate()
+            .flat_map(|(x, column)| column.iter().enumerate().map(move |(y, n)| (x as i32, y as i32, *n)));
+        chart.draw_series(cells.filter(|(_, _, n)| *n > 0).map(|(x, y, n)| {
+            // The square root shows the single pictures beside the crowded years.
+            let strength = 0.12 + 0.88 * (n as f64 / most).sqrt();
+            Rectangle::new([(x * BIN, y * BIN), ((x + 1) * BIN, (y + 1) * BIN)], BLUE.mix(strength).filled())
+        }))?;
+        chart.draw_series(LineSeries::new([(0, 0), (100, 100)], RED.stroke_width(2)))?;
+        Ok(())
+    })
+}
+
+fn errors(parts: &[Part]) -> Plot {
+    let names: Vec<String> = parts.iter().map(|p| p.name.clone()).collect();
+    let count = parts.len() as f64;
+    let top = parts.iter().filter_map(|p| p.mae_years).map(|i| i.high).fold(4.0, f64::max).ceil();
+    let bottom = parts.iter().filter_map(|p| p.bias_years).map(|i| i.low).fold(0.0, f64::min).floor();
+    svg((640, 360), |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(12)
+            .x_label_area_size(42)
+            .y_label_area_size(48)
+            .build_cartesian_2d(0.0..count, bottom..top)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(parts.len() * 2 + 1)
+            .x_label_formatter(&|x| {
+                if (x.fract() - 0.5).abs() < 0.1 {
+                    names.get(*x as usize).cloned().unwrap_or_default()
+                } else {
+                    String::new()
+                }
+            })
+            .y_desc("years")
+            .label_style(FONT)
+            .draw()?;
+        for (shift, colour, label, pick) in [(0.36, BLUE, "MAE", 0), (0.64, AMBER, "bias", 1)] {
+            let points = parts.iter().enumerate().filter_map(|(k, p)| {
+                let interval = if pick == 0 { p.mae_years } else { p.bias_years }?;
+                Some((k as f64 + shift, interval))
+            });
+            chart
+                .draw_series(points.map(|(x, i)| {
+                    ErrorBar::new_vertical(x, i.low, i.value, i.high, colour.filled().stroke_width(2), 9)
+                }))?
+                .label(label)
+                .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
+        }
+        chart.draw_series(LineSeries::new([(0.0, 0.0), (count, 0.0)], BLACK.mix(0.4)))?;
+        chart.configure_series_labels().border_style(BLACK.mix(0.2)).background_style(WHITE).label_font(FONT).draw()?;
+        Ok(())
+    })
+}
+
+fn trade_off_plot(t: &TradeOff) -> Plot {
+    svg((640, 340), |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(12)
+            .x_label_area_size(42)
+            .y_label_area_size(52)
+            .build_cartesian_2d(0.5f64..1.0, 0.0f64..100.0)?;
+        chart
+            .configure_mesh()
+            .x_desc("confidence")
+            .y_desc("share, %")
+            .label_style(FONT)
+            .light_line_style(WHITE)
+            .draw()?;
+        for (colour, label, pick) in
+            [(RED, "16-17 let in", 0), (AMBER, "13-15 let in", 1), (BLUE, "18+ asked for ID", 2)]
+        {
+            let points = t.points.iter().filter_map(|p| {
+                let share = [p.false_accept_16_17, p.false_accept_13_15, p.false_reject][pick]?;
+                Some((f64::from(p.confidence), share.value * 100.0))
+            });
+            chart
+                .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+                .label(label)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        }
+        chart.configure_series_labels().border_style(BLACK.mix(0.2)).background_style(WHITE).label_font(FONT).draw()?;
+        Ok(())
+    })
+}
+
+fn reliability_plot(before: &[ReliabilityBin], after: &[ReliabilityBin]) -> Plot {
+    svg((520, 480), |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(12)
+            .x_label_area_size(42)
+            .y_label_area_size(52)
+            .build_cartesian_2d(0.0f64..1.0, 0.0f64..1.0)?;
+        chart
+            .configure_mesh()
+            .x_desc("stated P(age >= 18)")
+            .y_desc("share that is")
+            .label_style(FONT)
+            .light_line_style(WHITE)
+            .draw()?;
+        chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], BLACK.mix(0.4)))?;
+        for (bins, colour, label) in [(before, AMBER, "before"), (after, BLUE, "after")] {
+            let points: Vec<(f64, f64)> = bins.iter().map(|b| (b.stated, b.found)).collect();
+            chart
+                .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?
+                .label(label)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+            chart.draw_series(points.into_iter().map(|p| Circle::new(p, 4, colour.filled())))?;
+        }
+        chart.configure_series_labels().border_style(BLACK.mix(0.2)).background_style(WHITE).label_font(FONT).draw()?;
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_pads_as_the_rfc_says() {
+        assert_eq!(
+            ["", "f", "fo", "foo", "foob"].map(|t| base64(t.as_bytes())),
+            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
+        );
+    }
+
+    #[test]
+    fn file_names_cannot_break_out_of_the_page() {
+        assert_eq!(escape("<script>\"&"), "&lt;script&gt;&quot;&amp;");
+    }
+}
