@@ -1,5 +1,7 @@
 //! The command line's definition; manual page and shell completions are made from it.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "the comments are the help texts, and brackets there are no links")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
