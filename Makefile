@@ -38,9 +38,8 @@ bench: packages
 models:
 	$(PYTHON) -m pip install -q -r models/train/requirements.txt
 	cd models/train && $(PYTHON) train_detector.py && $(PYTHON) export.py detector
-	cd models/train && $(PYTHON) train_age.py --name first --epochs 55 --strength 1.0 --small-share 0 \
-	  && $(PYTHON) train_age.py --name second --start first --epochs 32 --rate 1.6e-3 \
-	  && $(PYTHON) train_age.py --name student --start second --epochs 6 --rate 3e-4 --strength 0.5 --realigned 0.4 \
+	cd models/train && $(PYTHON) train_age.py --name first --epochs 55 --strength 1.0 \
+	  && $(PYTHON) train_age.py --name student --start first --epochs 60 --rate 1.6e-3 --realigned 0.25 \
 	  && $(PYTHON) export.py age && $(PYTHON) make_visitors.py && $(PYTHON) golden.py
 	$(MAKE) policy card
 

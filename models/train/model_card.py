@@ -205,10 +205,13 @@ The gate does not judge by the mean alone: its policy asks for a confidence too,
 ## How they were made
 
 Dense 3x3 convolutions with residual pairs, because that is what tract runs well. Age: label distribution learning with an
-expected-value loss (Gao et al. 2017, 2018), ages around the limit drawn more often, progressive size, averaged weights.
+expected-value loss (Gao et al. 2017, 2018), ages around the limit drawn more often, averaged weights, a second round with a
+quarter of the chips cut out of scenes by the shipped detector and aligner.
 Detector: anchor-free, three levels (after FCOS, Tian et al. 2019), focal and IoU losses, negatives drawn by how badly the
 net judges them. Near-duplicates (thumbnails that correlate above 0.97) share one side of the split. Validation images are
-never trained on and choose no checkpoint. `make models` repeats it all from the seed in `common.py`.
+never trained on. They did not choose the checkpoint (the last one ships), but they were looked at while the schedule was set,
+so expect held-out figures to be a little worse. `make models` is the cleaned-up recipe: the shipped weights came from the same
+two rounds, resumed several times with other lengths and age weights, so a new run gives similar figures, not the same bytes.
 
 ## Known failures
 

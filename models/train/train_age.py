@@ -1,4 +1,7 @@
-"""Trains the age network: label distribution learning, progressive size, weight averaging, optional distillation.
+"""Trains the age network: label distribution learning, weight averaging, optional distillation.
+
+Two rounds (`make models`): the first on the chips as they lie in the data set, the second also on chips that the shipped
+detector and aligner cut out of scenes.
 
 `python train_age.py --role teacher|student`; resumes from the last checkpoint of the same role.
 """
@@ -82,8 +85,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--small", type=int, default=48, help="side of the chips in the first part of the training")
-    parser.add_argument("--small-share", type=float, default=0.3)
+    parser.add_argument("--small", type=int, default=age_net.SIDE, help="side of the chips in the first part of the training")
+    parser.add_argument("--small-share", type=float, default=0.0)
     parser.add_argument("--side", type=int, default=age_net.SIDE)
     parser.add_argument("--realigned", type=float, default=0.0, help="share of chips taken as the deployed detector and aligner cut them")
     parser.add_argument("--strength", type=float, default=0.8, help="strength of the augmentation; less in the last fifth")
