@@ -5,7 +5,11 @@ set -eu
 need=""
 command -v cc >/dev/null 2>&1 || need="$need gcc libc6-dev"
 # bindgen, which the v4l crate runs, loads libclang and reads the system's headers.
-ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || need="$need libclang-dev"
+found=""
+for library in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so*; do
+	[ -e "$library" ] && found="$library"
+done
+[ -n "$found" ] || need="$need libclang-dev"
 test -e /usr/include/linux/videodev2.h || need="$need linux-libc-dev"
 
 if [ -n "$need" ]; then

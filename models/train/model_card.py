@@ -119,11 +119,12 @@ def main() -> None:
         noise = f"""
 ### Label noise
 
-An ensemble of nets that never saw the chip (three folds, {n['ensemble_mae_years']:.2f} years MAE) contradicts the label by more
-than {n['limit_years']} years for {n['contradicted']} of {n['chips']} chips ({100 * n['contradicted_share']:.2f} %), {n['validation_contradicted']} of the
-{n['validation_chips']} validation chips among them. Without those the figures are: MAE {interval(clean['mae_interval'])} years,
-age-group accuracy {clean['age_group_accuracy'] * 100:.1f} %, within 5 years {clean['within_5_years'] * 100:.1f} %; 13-17 judged 18 or over
-{percent(clean['threshold_18']['false_accept_13_17'])}, 25 or over {percent(clean['challenge_25']['false_accept_13_17'])}. The figures above are with all labels. Not every
+An ensemble of {n['nets']} small nets that never saw the chips and are not the shipped one ({n['ensemble_mae_years']:.2f} years MAE)
+contradicts the label by more than {n['limit_years']} years for {n['contradicted']} of {n['chips_judged']} chips:
+{100 * n['contradicted_share'][0]:.2f} % ({100 * n['contradicted_share'][1]:.2f} to {100 * n['contradicted_share'][2]:.2f}), by true age {', '.join(f"{k}: {v}" for k, v in n['by_true_age'].items())}.
+Without the {n['validation_contradicted']} contradicted ones the figures on the validation chips are: MAE {interval(clean['mae_interval'])}
+years, age-group accuracy {clean['age_group_accuracy'] * 100:.1f} %, within 5 years {clean['within_5_years'] * 100:.1f} %; 13-17 judged 18 or
+over {percent(clean['threshold_18']['false_accept_13_17'])}, 25 or over {percent(clean['challenge_25']['false_accept_13_17'])}. All other figures here are with all labels. Not every
 contradicted label is wrong: where the ensemble is poor (old age), it contradicts right ones too.
 """
     part = lambda p: f"| {p['name']} | {p['images']} | {interval(p['mae_years'])} | {interval(p['bias_years'])} | {p['within_5_years'] * 100:.1f} % |"

@@ -14,6 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use super::{AuditError, Event, GENESIS, HEAD, Record, hash_line, reader};
 use crate::{camera::capture::monotonic_now, config::LogConfig};
 
+/// A new day further from the last one than this is a jump of the clock as far as deleting is concerned.
+const MOST_DAYS_AT_ONCE: i32 = 7;
+
 /// The last number and hash of a log, in a file of fixed length that is overwritten in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -203,7 +206,12 @@ impl AuditLog {
         let failed = |source| AuditError::Io { path: path.clone(), action: "beginning a new file", source };
         let file = OpenOptions::new().create_new(true).append(true).read(true).open(&path).map_err(failed)?;
         sync_folder(&folder);
+        let before = self.day;
         (self.file, self.path, self.length, self.day) = (file, path, 0, day);
+        // A clock that is wrong, or has just jumped by weeks, must not delete what is young.
+        if clock_synced() == Some(false) || (day - before).get_days() > MOST_DAYS_AT_ONCE {
+            return Ok(());
+        }
         self.forget(day)
     }
 
