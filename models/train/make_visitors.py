@@ -91,7 +91,7 @@ def main() -> None:
     shirts = {"child": (200, 90, 80), "teenager": (70, 110, 170), "adult": (60, 70, 90), "adult-2": (130, 60, 100), "pensioner": (90, 110, 80)}
     # Who, how many frames, and what is special about it.
     play = [("nobody", 8), ("child", 24), ("teenager", 24), ("adult", 24), ("adult-2", 24), ("pensioner", 24),
-            ("adult with a child behind", 24), ("adult, out of focus", 24), ("nobody", 12)]
+            ("adult with a child behind", 24), ("adult, out of focus", 24), ("nobody", 6)]
     clip, rows = bytearray(), []
     frame = 0
     for who, count in play:
@@ -110,9 +110,9 @@ def main() -> None:
                         put(canvas, faces["child"], (455 + sway[1], 245), 0.62 * height, 0.04, skins["child"], shirts["child"])
                     put(canvas, faces[base], (300 + sway[0] - 30 * (1 - near), 215 + sway[1]), height, 0.03 * math.sin(k * 0.5), skins[base], shirts[base])
                 if "focus" in who:
-                    canvas = cv2.GaussianBlur(canvas, (0, 0), 13)
-            canvas = canvas + rng.normal(0, 1.0, canvas.shape)
-            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 58])
+                    canvas = cv2.GaussianBlur(canvas, (0, 0), 8)
+            canvas = canvas + rng.normal(0, 0.7, canvas.shape)
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 45])
             clip += jpeg.tobytes()
             frame += 1
     folder = ROOT / "demo"
