@@ -30,8 +30,8 @@ lint: packages
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib
 
+# Needs onnxruntime and numpy (models/train/requirements.txt) for the comparison.
 bench: packages
-	$(CARGO) bench --locked --bench stages
 	$(PYTHON) scripts/compare_runtimes.py
 
 # Trains, exports, quantizes and checks both models from ../shared/data; resumes from its checkpoints.

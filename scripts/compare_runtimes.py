@@ -46,11 +46,12 @@ def main() -> None:
     for key, (stem, _) in MODELS.items():
         if (work / f"{stem}-float.onnx").is_file():
             environment[f"AGEGATE_FLOAT_{key.upper()}"] = str(work / f"{stem}-float.onnx")
-    command = ["cargo", "bench", "--locked", "--bench", "stages", "--", "model", "--warm-up-time", "1", "--measurement-time", "4"]
+    command = ["cargo", "bench", "--locked", "--bench", "stages", "--", "--warm-up-time", "1", "--measurement-time", "4"]
     result = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if result.returncode:
         sys.exit("the benchmark failed; run it by hand: " + " ".join(command))
     after = {k: onnx_runtime_ms(ROOT / "models" / f"{stem}.onnx") for k, (stem, _) in MODELS.items()}
+    lines = []
     print(f"{'model':<10} {'tract, ms':>10} {'ONNX Runtime, ms':>17} {'ratio':>6} {'float in tract, ms':>19} {'int8/float':>11}")
     for key in MODELS:
         tract, peer = criterion_ms(f"model {key}"), statistics.mean((before[key], after[key]))
@@ -58,6 +59,16 @@ def main() -> None:
         plain = criterion_ms(f"model {key} float") if f"AGEGATE_FLOAT_{key.upper()}" in environment and float_path.is_file() else None
         tail = f"{plain:>19.2f} {tract / plain:>11.2f}" if plain else f"{'-':>19} {'-':>11}"
         print(f"{key:<10} {tract:>10.2f} {peer:>17.2f} {tract / peer:>6.2f} {tail}")
+        ratio = f"{tract / plain:.2f}" if plain else "-"
+        lines.append(f"| {key} model | {tract:.2f} ms | {peer:.2f} ms | {tract / peer:.2f} | {ratio} |")
+    for stage in ("colour 640x480 YUYV to RGB", "detect 640x480", "align", "age"):
+        lines.append(f"| stage: {stage} | {criterion_ms(stage):.2f} ms | | | |")
+        print(f"stage {stage}: {criterion_ms(stage):.2f} ms")
+    head = ["| one thread, medians | tract, our code | ONNX Runtime | ratio | int8 over float, in tract |", "|---|---|---|---|---|"]
+    readme = ROOT / "README.md"
+    begin, end = "<!-- bench: begin, written by scripts/compare_runtimes.py -->", "<!-- bench: end -->"
+    before_text, rest = readme.read_text().split(begin, 1)
+    readme.write_text(before_text + begin + "\n" + "\n".join(head + lines) + "\n" + end + rest.split(end, 1)[1])
 
 
 if __name__ == "__main__":
