@@ -63,7 +63,7 @@ def means(model: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--folds", type=int, default=1)
     args = parser.parse_args()
