@@ -16,6 +16,8 @@ import time
 import numpy as np
 import onnxruntime
 
+from readme import replace_block
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = {"detector": ("face-detector", (1, 3, 240, 320)), "age": ("age-estimator", None)}
 
@@ -65,10 +67,7 @@ def main() -> None:
         lines.append(f"| stage: {stage} | {criterion_ms(stage):.2f} ms | | | |")
         print(f"stage {stage}: {criterion_ms(stage):.2f} ms")
     head = ["| one thread, medians | tract, our code | ONNX Runtime | ratio | int8 over float, in tract |", "|---|---|---|---|---|"]
-    readme = ROOT / "README.md"
-    begin, end = "<!-- bench: begin, written by scripts/compare_runtimes.py -->", "<!-- bench: end -->"
-    before_text, rest = readme.read_text().split(begin, 1)
-    readme.write_text(before_text + begin + "\n" + "\n".join(head + lines) + "\n" + end + rest.split(end, 1)[1])
+    replace_block("bench", "scripts/compare_runtimes.py", "\n".join(head + lines))
 
 
 if __name__ == "__main__":

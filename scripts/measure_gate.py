@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import time
 
+from readme import replace_block
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNS = 4
 
@@ -73,10 +75,7 @@ def main() -> None:
         f"| binary, stripped, models included | {size / 1e6:.1f} MB |",
     ])
     print(table)
-    readme = ROOT / "README.md"
-    begin, end = "<!-- gate: begin, written by scripts/measure_gate.py -->", "<!-- gate: end -->"
-    head, rest = readme.read_text().split(begin, 1)
-    readme.write_text(head + begin + "\n" + table + "\n" + end + rest.split(end, 1)[1])
+    replace_block("gate", "scripts/measure_gate.py", table)
 
 
 if __name__ == "__main__":

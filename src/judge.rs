@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use crate::{
     age::AgeEstimate,
     config::Config,
-    evaluate::nearest,
     frame::Frame,
     policy::{Policy, Reason},
     quality::{self, Flaw, QualityLimits},
-    vision::{AgeModel, Chip, Detector, Face, ModelError, ModelIdentity},
+    vision::{AgeModel, Chip, Detector, Face, ModelError, ModelIdentity, nearest},
     visit::{Decision, SeenFace, Sighting, Step, VisitTracker},
 };
 

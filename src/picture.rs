@@ -52,6 +52,17 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, image::ImageError> {
     Ok(reader.decode()?.into_rgb8())
 }
 
+/// The pictures of a folder (by their names, one level deep), in the order of their names.
+///
+/// # Errors
+/// What the system said of the folder.
+pub fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?;
+    let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
+    inside.sort();
+    Ok(inside)
+}
+
 /// Whether a file's name says JPEG or PNG.
 #[must_use]
 pub fn is_picture(path: &Path) -> bool {

@@ -20,6 +20,9 @@ import scenes
 from common import ROOT, WORK, load_chips, near_duplicate_groups, split
 from detector_net import iou
 
+sys.path.insert(0, str(ROOT / "scripts"))
+from readme import replace_block  # noqa: E402
+
 AGEGATE = ROOT / "target" / "release" / "agegate"
 
 
@@ -224,14 +227,7 @@ two rounds, resumed several times with other lengths and age weights, so a new r
 - A photo or a screen held up is judged like a face: there is no presentation attack detection. Staff must be in sight.
 """
     (ROOT / "models" / "MODEL_CARD.md").write_text(card)
-    readme = ROOT / "README.md"
-    if readme.is_file():
-        text = readme.read_text()
-        begin, end = "<!-- figures: begin, written by models/train/model_card.py -->", "<!-- figures: end -->"
-        if begin in text:
-            head, rest = text.split(begin, 1)
-            text = head + begin + "\n" + figures + "\n" + end + rest.split(end, 1)[1]
-            readme.write_text(text)
+    replace_block("figures", "models/train/model_card.py", figures)
     print(figures)
 
 

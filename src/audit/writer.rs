@@ -149,12 +149,6 @@ impl AuditLog {
         self.write_record(event)
     }
 
-    /// Bytes of the current file.
-    #[must_use]
-    pub fn file_bytes(&self) -> u64 {
-        self.length
-    }
-
     fn write_record(&mut self, event: Event) -> Result<u64, AuditError> {
         let record = Record {
             seq: self.head.seq + 1,

@@ -67,13 +67,10 @@ impl ReplayCamera {
                 waiting.push_back(path.clone());
                 continue;
             }
-            let entries = std::fs::read_dir(path).map_err(|e| wrong(format!("cannot read the folder: {e}")))?;
-            let mut inside: Vec<PathBuf> =
-                entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_picture(p)).collect();
+            let inside = picture::in_folder(path).map_err(|e| wrong(format!("cannot read the folder: {e}")))?;
             if inside.is_empty() {
                 return Err(wrong("no JPEG or PNG picture in the folder".into()));
             }
-            inside.sort();
             waiting.extend(inside);
         }
         let name = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");

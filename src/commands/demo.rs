@@ -21,7 +21,7 @@ use crate::{
     audit::{AuditLog, verify::verify},
     camera::{
         Camera,
-        capture::Capture,
+        capture::{Capture, Opener},
         replay::{Pace, ReplayCamera, is_device},
         v4l2::V4l2Camera,
     },
@@ -52,22 +52,21 @@ pub fn run(args: &DemoArgs) -> Outcome {
         std::fs::remove_dir_all(&log_folder).map_err(|source| WriteError { path: log_folder.clone(), source })?;
     }
     let relay_config = RelayConfig { driver: RelayDriver::Simulated, open_seconds: 1.5, ..RelayConfig::default() };
-    let config = Config {
+    let mut config = Config {
         relay: relay_config,
         log: LogConfig { folder: log_folder.clone(), ..LogConfig::default() },
         ..Config::default()
     };
     // The visitors of the demonstration come in a row; they are no tries of one person.
-    let mut config = config;
     config.visit.max_tries = 100;
     let judge = Judge::new(&config)?;
     let relay = SimulatedRelay::new();
     let panel = RecordedDisplay::new(Texts::shipped(&args.language), PANEL.0, PANEL.1);
-    let (opened, every_frame): (Box<dyn Fn() -> _ + Send>, bool) = camera(args);
+    let (opener, every_frame) = camera(args);
     let shown = panel.clone();
     let mut gate = Gate {
         judge,
-        capture: Capture::start(opened, every_frame, true)?,
+        capture: Capture::start(opener, every_frame, true)?,
         log: Box::new(AuditLog::open(&config.log)?),
         door: Box::new(LocalDoor::new(&config.relay, Box::new(relay.clone()))),
         display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone()))))?,
@@ -102,9 +101,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
     Ok(Exit::Success)
 }
 
-type Open = Box<dyn Fn() -> Result<Box<dyn Camera>, crate::camera::CameraError> + Send>;
-
-fn camera(args: &DemoArgs) -> (Open, bool) {
+fn camera(args: &DemoArgs) -> (Opener, bool) {
     match args.frames.clone() {
         None => (
             Box::new(|| {
@@ -134,9 +131,8 @@ struct Show {
     began: Instant,
     last: Option<Screen>,
     /// Frames for the picture: what the camera saw, reduced, and what the display showed.
-    strip: Vec<(RgbImage, Screen, Instant)>,
+    strip: Vec<(RgbImage, Screen)>,
     decisions: Vec<(Duration, Decision, bool)>,
-    unread_ends: bool,
 }
 
 /// Most frames of the animation: bounds memory where the demonstration watches a camera for long.
@@ -144,16 +140,7 @@ const MOST_FRAMES: usize = 400;
 
 impl Show {
     fn new(panel: RecordedDisplay, relay: SimulatedRelay, quiet: bool) -> Self {
-        Self {
-            panel,
-            relay,
-            quiet,
-            began: Instant::now(),
-            last: None,
-            strip: Vec::new(),
-            decisions: Vec::new(),
-            unread_ends: false,
-        }
+        Self { panel, relay, quiet, began: Instant::now(), last: None, strip: Vec::new(), decisions: Vec::new() }
     }
 
     fn summary(&self) {
@@ -195,7 +182,7 @@ impl Show {
         let file = File::create(&gif_path).map_err(|source| WriteError { path: gif_path, source })?;
         let mut gif = GifEncoder::new_with_speed(file, 20);
         gif.set_repeat(Repeat::Infinite)?;
-        for (seen, screen, _) in self.strip.iter().step_by(2) {
+        for (seen, screen) in self.strip.iter().step_by(2) {
             let picture = beside(seen, &self.panel.picture(*screen).to_rgb());
             let rgba = image::DynamicImage::ImageRgb8(picture).into_rgba8();
             gif.encode_frame(GifFrame::from_parts(rgba, 0, 0, Delay::from_numer_denom_ms(200, 1)))?;
@@ -203,7 +190,7 @@ impl Show {
         // One tile for each decision: the frame in which it fell and the screen that followed.
         let mut tiles: Vec<RgbImage> = Vec::new();
         let mut before = None;
-        for (seen, screen, _) in &self.strip {
+        for (seen, screen) in &self.strip {
             let told = matches!(
                 screen,
                 Screen::Welcome | Screen::ShowId | Screen::Denied | Screen::HoldStill | Screen::NotAvailable
@@ -244,7 +231,7 @@ fn beside(seen: &RgbImage, screen: &RgbImage) -> RgbImage {
 
 impl Surroundings for Show {
     fn asked(&mut self) -> Option<Ended> {
-        self.unread_ends.then_some(Ended::Stopped)
+        None
     }
 
     fn progress(&mut self) {}
@@ -267,7 +254,7 @@ impl Surroundings for Show {
         if self.strip.len() < MOST_FRAMES {
             let (w, h) = frame.pixels.dimensions();
             let small = imageops::resize(&frame.pixels, 200 * w / h.max(1), 200, FilterType::Triangle);
-            self.strip.push((small, screen, Instant::now()));
+            self.strip.push((small, screen));
         }
         if self.last != Some(screen)
             && !matches!((self.last, screen), (Some(Screen::Checking(_)), Screen::Checking(_)))

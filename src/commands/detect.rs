@@ -111,12 +111,8 @@ pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
             files.push(path.clone());
             continue;
         }
-        let entries =
-            std::fs::read_dir(path).map_err(|e| format!("{}: cannot read the folder: {e}", path.display()))?;
-        let mut inside: Vec<PathBuf> =
-            entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| picture::is_picture(p)).collect();
-        inside.sort();
-        files.append(&mut inside);
+        let inside = picture::in_folder(path);
+        files.append(&mut inside.map_err(|e| format!("{}: cannot read the folder: {e}", path.display()))?);
     }
     if files.is_empty() {
         return Err("no JPEG or PNG picture found".into());
@@ -141,7 +137,7 @@ fn print_faces(path: &Path, faces: &[Face]) {
     }
 }
 
-/// Draws box and landmarks, as wide as a hundredth of the picture.
+/// Draws box and landmarks, with lines of 1/250 of the picture.
 fn draw(picture: &mut RgbImage, face: &Face) {
     let wide = (picture.width().max(picture.height()) / 250).max(1) as i32;
     let b = face.bounds;

@@ -17,7 +17,7 @@ use std::path::Path;
 use crate::{
     age::AgeEstimate,
     picture,
-    vision::{AgeModel, Chip, Detector, Face, FaceReading, ModelError},
+    vision::{AgeModel, Chip, Detector, FaceReading, ModelError, nearest},
 };
 use dataset::{Dataset, Rejected, Sample};
 
@@ -64,12 +64,6 @@ impl Eyes {
         };
         chip.map(|chip| self.age.read(&chip)).transpose()
     }
-}
-
-/// The face with the largest box: the person nearest to the camera.
-#[must_use]
-pub fn nearest(faces: &[Face]) -> Option<&Face> {
-    faces.iter().max_by(|a, b| a.bounds.height().total_cmp(&b.bounds.height()))
 }
 
 /// One evaluated picture.

@@ -11,14 +11,14 @@ use serde::Serialize;
 use super::{
     Eyes, Input, Reading,
     dataset::Sample,
-    nearest, progress_bar,
+    progress_bar,
     statistics::{Interval, SplitMix, bootstrap_mean, share},
 };
 use crate::{
     age::AgeEstimate,
     picture,
     policy::Policy,
-    vision::{Chip, FaceReading, ModelError, Point, align::TEMPLATE},
+    vision::{Chip, FaceReading, ModelError, Point, align::TEMPLATE, nearest},
 };
 
 /// Frames of a simulated visit of one picture; `None` without a face.

@@ -121,12 +121,6 @@ impl KeeperDoor {
         Ok(door)
     }
 
-    /// Process number of the keeper, for tests and messages.
-    #[must_use]
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(|k| k.child.id())
-    }
-
     fn order(&mut self, order: &str) -> Result<(), RelayError> {
         if self.process.is_none() {
             self.process = Some(Keeper::start(&self.program, &self.config_path)?);

@@ -78,6 +78,12 @@ pub struct Face {
     pub landmarks: [Point; 5],
 }
 
+/// The face with the largest box: the person nearest to the camera.
+#[must_use]
+pub fn nearest(faces: &[Face]) -> Option<&Face> {
+    faces.iter().max_by(|a, b| a.bounds.height().total_cmp(&b.bounds.height()))
+}
+
 /// The face detector, shared between threads.
 pub struct Detector {
     file: ModelFile,

@@ -14,7 +14,7 @@ pub mod model_file;
 
 pub use age_model::{AgeModel, FaceReading};
 pub use align::Chip;
-pub use detector::{BoundingBox, Detector, Face};
+pub use detector::{BoundingBox, Detector, Face, nearest};
 pub use model_file::{ModelError, ModelIdentity};
 
 /// A point in pixels.
