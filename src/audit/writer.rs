@@ -174,7 +174,8 @@ impl AuditLog {
 
     /// Writes bytes and waits for the medium; takes a partial write back.
     fn raw(&mut self, bytes: &[u8]) -> Result<(), AuditError> {
-        let result = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        let result =
+            self.file.write_all(bytes).and_then(|()| self.file.sync_data()).and_then(|()| not_read_only(&self.file));
         if let Err(source) = result {
             if let Err(error) = self.file.set_len(self.length) {
                 log::error!("decision log {}: a partial line cannot be taken back: {error}", self.path.display());
@@ -282,6 +283,16 @@ impl ChainEnd {
         }
         Ok(end)
     }
+}
+
+/// Refuses a medium that was made read-only after the file had been opened: writing and syncing then succeed all the
+/// same (ext4 after an emergency remount), and nothing reaches the medium.
+fn not_read_only(file: &File) -> std::io::Result<()> {
+    let stat = rustix::fs::fstatvfs(file)?;
+    if stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        return Err(rustix::io::Errno::ROFS.into());
+    }
+    Ok(())
 }
 
 fn millis(time: Duration) -> u64 {
