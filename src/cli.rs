@@ -22,7 +22,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the gate: camera, relay, display and log as configured.
-    Run(ConfigArgs),
+    Run(RunArgs),
+    /// Run the gate and restart it when it dies or hangs, on boards where no systemd does that.
+    Supervise(SuperviseArgs),
     /// Show the whole gate at work with nothing attached; the relay is simulated.
     Demo(DemoArgs),
     /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: `run` would not start.
@@ -53,6 +55,28 @@ pub struct ConfigArgs {
     /// Configuration file.
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
     pub config: PathBuf,
+}
+
+/// `agegate run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// End in good order when the program that started this one dies.
+    #[arg(long, hide = true)]
+    pub supervised: bool,
+}
+
+/// `agegate supervise`
+#[derive(Debug, Args)]
+pub struct SuperviseArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Time without a judged frame, in seconds, after which the gate is killed and started again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub watchdog_seconds: u64,
 }
 
 /// `agegate demo`

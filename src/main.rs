@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Detect(args) => commands::detect::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Run(args) => commands::run::run(args),
+        Command::Supervise(args) => commands::supervise::run(args),
         Command::Demo(args) => commands::demo::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Log(args) => commands::log::run(args),

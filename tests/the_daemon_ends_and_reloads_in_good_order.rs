@@ -6,49 +6,14 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
 
-use common::{agegate, text, write_config};
-
-struct Daemon {
-    child: Child,
-    lines: Receiver<String>,
-}
+use common::{Daemon, agegate, text, write_config};
 
 fn start(config: &Path) -> Daemon {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
-        .args(["run", "--config"])
-        .arg(config)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (sender, lines) = channel();
-    let errors = BufReader::new(child.stderr.take().unwrap());
-    std::thread::spawn(move || errors.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-    Daemon { child, lines }
-}
-
-impl Daemon {
-    fn wait_for(&self, what: &str) -> String {
-        let until = Instant::now() + Duration::from_secs(20);
-        let mut seen = String::new();
-        while let Ok(line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if line.contains(what) {
-                return line;
-            }
-            seen += &(line + "\n");
-        }
-        panic!("{what:?} did not come; this did:\n{seen}");
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
-    }
+    Daemon::start(&["run"], config)
 }
 
 fn verify(folder: &Path) -> (Option<i32>, String) {
@@ -80,7 +45,7 @@ fn sighup_with_a_broken_file_keeps_the_old_configuration_and_says_why() {
     daemon.wait_for("agegate 0.1.0 runs");
     std::fs::write(&config, good.clone() + "[visit]\ngood_frames = 99\n").unwrap();
     daemon.signal("-HUP");
-    let line = daemon.wait_for("the old one stays in force");
+    let (_, line) = daemon.wait_for("the old one stays in force");
     assert!(line.contains("`visit.good_frames` is 99"), "{line}");
     std::fs::write(&config, good + "[visit]\ngood_frames = 7\n").unwrap();
     daemon.signal("-HUP");

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::write_config;
+use common::{Daemon, signal, write_config, write_config_with_an_adult};
 
 struct Keeper {
     child: Child,
@@ -102,85 +102,19 @@ fn a_fail_safe_lock_lets_go_when_the_gate_gives_no_sign_of_life() {
 }
 
 /// The whole daemon with its keeper, an adult before the camera for as long as it takes.
-struct Daemon {
-    child: Child,
-    lines: Receiver<(Instant, String)>,
-}
-
 fn daemon(folder: &std::path::Path, relay: &str) -> Daemon {
-    let frames = folder.join("frames");
-    std::fs::create_dir(&frames).unwrap();
-    let (adult, room) = (common::close_view("adult"), common::visitor("nobody").swap_remove(0));
-    adult.save(frames.join("adult.png")).unwrap();
-    room.save(frames.join("room.png")).unwrap();
-    for k in 0..120 {
-        let source = if k % 40 < 25 { "adult.png" } else { "room.png" };
-        std::os::unix::fs::symlink(frames.join(source), frames.join(format!("frame-{k:03}.png"))).unwrap();
-    }
-    std::fs::create_dir(folder.join("play")).unwrap();
-    for k in 0..120 {
-        let name = format!("frame-{k:03}.png");
-        std::fs::rename(frames.join(&name), folder.join("play").join(&name)).unwrap();
-    }
-    let config = write_config(folder, "");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let text = text
-        .replace("driver = \"simulated\"", &format!("driver = \"simulated\"\n{relay}"))
-        .replace(&format!("{:?}", common::clip()), &format!("{:?}", folder.join("play")));
-    std::fs::write(&config, text).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
-        .args(["run", "--config"])
-        .arg(&config)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (sender, lines) = channel();
-    let errors = BufReader::new(child.stderr.take().unwrap());
-    std::thread::spawn(move || {
-        errors.lines().map_while(Result::ok).for_each(|line| drop(sender.send((Instant::now(), line))));
-    });
-    Daemon { child, lines }
-}
-
-impl Daemon {
-    fn wait_for(&self, what: &str) -> Instant {
-        let until = Instant::now() + Duration::from_secs(15);
-        let mut seen = String::new();
-        while let Ok((at, line)) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if line.contains(what) {
-                return at;
-            }
-            seen += &(line + "\n");
-        }
-        panic!("{what:?} did not come; this did:\n{seen}");
-    }
-
-    fn signal(&self, name: &str, process: u32) {
-        assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
-    }
-
-    /// The keeper: the only child of the daemon.
-    fn keeper(&self) -> u32 {
-        let mine = |stat: &str| {
-            stat.rsplit(')').next().and_then(|s| s.split_whitespace().nth(1)) == Some(&self.child.id().to_string())
-        };
-        std::fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok())
-            .find(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| mine(&stat)))
-            .expect("the daemon has a keeper")
-    }
+    Daemon::start(&["run"], &write_config_with_an_adult(folder, relay))
 }
 
 #[test]
 fn sigstop_of_the_daemon_while_the_door_is_open() {
     let folder = tempfile::tempdir().unwrap();
     let mut daemon = daemon(folder.path(), "open_seconds = 1.0\nmax_open_seconds = 1.0");
-    let opened = daemon.wait_for("simulated relay energised");
-    daemon.signal("-STOP", daemon.child.id());
-    let shut = daemon.wait_for("simulated relay released");
+    let (opened, _) = daemon.wait_for("simulated relay energised");
+    daemon.signal("-STOP");
+    let (shut, _) = daemon.wait_for("simulated relay released");
     assert!(shut.duration_since(opened) < Duration::from_millis(1600), "open for {:?}", shut.duration_since(opened));
-    daemon.signal("-CONT", daemon.child.id());
+    daemon.signal("-CONT");
     daemon.child.kill().unwrap();
     daemon.child.wait().unwrap();
 }
@@ -192,7 +126,7 @@ fn kill_9_of_the_daemon_while_the_door_is_open() {
     daemon.wait_for("simulated relay energised");
     let killed = Instant::now();
     daemon.child.kill().unwrap();
-    let shut = daemon.wait_for("simulated relay released");
+    let (shut, _) = daemon.wait_for("simulated relay released");
     assert!(
         shut.duration_since(killed) < Duration::from_millis(500),
         "open for {:?} after",
@@ -207,11 +141,11 @@ fn kill_9_of_the_keeper_while_the_door_is_open() {
     let mut daemon = daemon(folder.path(), "open_seconds = 20.0\nmax_open_seconds = 20.0");
     daemon.wait_for("simulated relay energised");
     let killed = Instant::now();
-    daemon.signal("-KILL", daemon.keeper());
-    let released = daemon.wait_for("the relay was released by the gate itself");
+    signal("-KILL", daemon.started("relay-keeper")[0]);
+    let (released, _) = daemon.wait_for("the relay was released by the gate itself");
     assert!(released.duration_since(killed) < Duration::from_secs(2), "after {:?}", released.duration_since(killed));
     // Another keeper takes over, and the next adult gets in.
     daemon.wait_for("simulated relay energised");
-    daemon.signal("-TERM", daemon.child.id());
+    daemon.signal("-TERM");
     assert!(daemon.child.wait().unwrap().success());
 }

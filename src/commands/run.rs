@@ -16,7 +16,7 @@ use super::{Exit, Outcome, chain};
 use crate::{
     audit::AuditLog,
     camera::{self, capture::Capture},
-    cli::ConfigArgs,
+    cli::RunArgs,
     config::{CameraSource, Config, StartMode},
     display::{panel, worker::DisplayWorker},
     gate::{Ended, Gate, Surroundings},
@@ -29,8 +29,12 @@ use crate::{
 ///
 /// # Errors
 /// Anything that keeps it from starting: the door stays shut.
-pub fn run(args: &ConfigArgs) -> Outcome {
+pub fn run(args: &RunArgs) -> Outcome {
     let signals = Signals::register()?;
+    if args.supervised {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    }
+    let args = &args.config;
     let mut config = Config::load(&args.config)?;
     let mut judge = Judge::new(&config)?;
     let mut gate = build(&config, judge, &args.config)?;

@@ -7,9 +7,10 @@
 
 use std::{
     collections::VecDeque,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::{Arc, Mutex},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -232,4 +233,92 @@ pub fn write_config(folder: &Path, more: &str) -> PathBuf {
     );
     std::fs::write(&path, text).unwrap();
     path
+}
+
+/// The real program, running, and what it says.
+pub struct Daemon {
+    pub child: Child,
+    lines: mpsc::Receiver<(Instant, String)>,
+}
+
+impl Daemon {
+    /// Starts `agegate SUBCOMMAND... --config FILE`.
+    pub fn start(subcommand: &[&str], config: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
+            .args(subcommand)
+            .arg("--config")
+            .arg(config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            errors.lines().map_while(Result::ok).for_each(|line| drop(sender.send((Instant::now(), line))));
+        });
+        Self { child, lines }
+    }
+
+    /// Waits for a line with these words; when it came, and the line.
+    pub fn wait_for(&self, what: &str) -> (Instant, String) {
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut seen = String::new();
+        while let Ok((at, line)) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if line.contains(what) {
+                return (at, line);
+            }
+            seen += &(line + "\n");
+        }
+        panic!("{what:?} did not come; this did:\n{seen}");
+    }
+
+    /// Sends a signal, such as `-TERM`.
+    pub fn signal(&self, name: &str) {
+        signal(name, self.child.id());
+    }
+
+    /// The processes it started that run a subcommand.
+    pub fn started(&self, subcommand: &str) -> Vec<u32> {
+        children(self.child.id(), subcommand)
+    }
+}
+
+/// Sends a signal to a process.
+pub fn signal(name: &str, process: u32) {
+    assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
+}
+
+/// The children of a process that run a subcommand of the program.
+pub fn children(parent: u32, subcommand: &str) -> Vec<u32> {
+    let is_child =
+        |stat: &str| stat.rsplit(')').next().and_then(|s| s.split_whitespace().nth(1)) == Some(&parent.to_string());
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| is_child(&stat)))
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|b| *b == 0).nth(1) == Some(subcommand.as_bytes())
+        })
+        .collect()
+}
+
+/// A configuration whose recording is an adult who stays for two and a half seconds, goes, and comes again.
+pub fn write_config_with_an_adult(folder: &Path, relay: &str) -> PathBuf {
+    let (pictures, play) = (folder.join("pictures"), folder.join("play"));
+    std::fs::create_dir_all(&pictures).unwrap();
+    std::fs::create_dir_all(&play).unwrap();
+    close_view("adult").save(pictures.join("adult.png")).unwrap();
+    visitor("nobody").swap_remove(0).save(pictures.join("room.png")).unwrap();
+    for k in 0..120 {
+        let source = if k % 40 < 25 { "adult.png" } else { "room.png" };
+        std::os::unix::fs::symlink(pictures.join(source), play.join(format!("frame-{k:03}.png"))).unwrap();
+    }
+    let config = write_config(folder, "");
+    let text = std::fs::read_to_string(&config)
+        .unwrap()
+        .replace("driver = \"simulated\"", &format!("driver = \"simulated\"\n{relay}"))
+        .replace(&format!("{:?}", clip()), &format!("{play:?}"));
+    std::fs::write(&config, text).unwrap();
+    config
 }
