@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes the Debian packages for arm64 and armhf, and installs the arm64 one into an arm64 root folder to see that it works.
+set -eu
+cd "$(dirname "$0")/.."
+command -v cargo-deb >/dev/null 2>&1 || cargo install --locked --quiet cargo-deb
+target/release/agegate generate target/generated
+for arch in arm64 armhf; do
+	sh scripts/cross.sh "$arch"
+	case "$arch" in
+	arm64) target=aarch64-unknown-linux-gnu ;;
+	armhf) target=armv7-unknown-linux-gnueabihf ;;
+	esac
+	# cargo-deb looks for the binary where cargo puts it without --target-dir.
+	mkdir -p "target/$target/release"
+	cp "target/cross/$target/release/agegate" "target/$target/release/agegate"
+	cargo deb --locked --no-build --no-strip --target "$target" --output target/debian/
+done
+sh scripts/deb_check.sh target/debian/agegate_*_arm64.deb
+ls -l target/debian
