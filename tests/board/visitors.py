@@ -1,0 +1,50 @@
+"""What the emulated camera shows: frames of the demonstration clip, whose visitors do not exist, as raw YUYV.
+
+A file for each kind of visitor: a handful of frames, 640x480, which `v4l2-ctl` plays again and again.
+"""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMES = 3
+
+
+def clip() -> list[Image.Image]:
+    data = (ROOT / "demo/visitors.mjpeg").read_bytes()
+    return [Image.open(io.BytesIO(b"\xff\xd8" + part)).convert("RGB") for part in data.split(b"\xff\xd8")[1:]]
+
+
+def yuyv(image: Image.Image) -> bytes:
+    """BT.601, limited range: what webcams deliver."""
+    r, g, b = np.moveaxis(np.asarray(image, np.float32), 2, 0)
+    y = 16 + 0.257 * r + 0.504 * g + 0.098 * b
+    u = 128 - 0.148 * r - 0.291 * g + 0.439 * b
+    v = 128 + 0.439 * r - 0.368 * g - 0.071 * b
+    out = np.empty((*y.shape, 2), np.float32)
+    out[..., 0] = y
+    out[:, 0::2, 1] = (u[:, 0::2] + u[:, 1::2]) / 2
+    out[:, 1::2, 1] = (v[:, 0::2] + v[:, 1::2]) / 2
+    return out.round().clip(0, 255).astype(np.uint8).tobytes()
+
+
+def write(folder: Path) -> dict[str, Path]:
+    """Writes the files; the names of the kinds and where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images, kinds = clip(), {}
+    with open(ROOT / "demo/visitors.csv") as file:
+        for row in csv.DictReader(file):
+            kind = row["visitor"].replace(",", "").replace(" ", "-")
+            first, last = int(row["first_frame"]), int(row["last_frame"])
+            if kind in kinds:
+                continue
+            # From the middle of the visit, where the visitor stands still.
+            middle = (first + last) // 2
+            chosen = images[max(first, middle - FRAMES // 2) :][:FRAMES]
+            kinds[kind] = folder / f"{kind}.yuyv"
+            kinds[kind].write_bytes(b"".join(yuyv(image) for image in chosen))
+    return kinds
