@@ -1,0 +1,39 @@
+//! A log file with any content is read, verified and opened for appending, or refused; never a panic, and whatever was
+//! appended to it is there afterwards.
+#![no_main]
+
+use std::{path::PathBuf, sync::LazyLock};
+
+use agegate::{
+    audit::{AuditLog, Event, reader, verify},
+    config::LogConfig,
+};
+use libfuzzer_sys::fuzz_target;
+
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = PathBuf::from(format!("/dev/shm/agegate-fuzz-log-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder in memory");
+    folder
+});
+
+fuzz_target!(|input: (&[u8], Option<&[u8]>)| {
+    let (content, head) = input;
+    let folder = &*FOLDER;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let _ = std::fs::remove_file(entry.path());
+    }
+    std::fs::write(folder.join("decisions-2026-01-01.jsonl"), content).expect("written");
+    if let Some(head) = head {
+        std::fs::write(folder.join("head"), head).expect("written");
+    }
+    let _ = verify::verify(folder);
+    let _ = reader::records(folder, |_| ());
+    let config = LogConfig { folder: folder.clone(), keep_days: 3650, ..LogConfig::default() };
+    if let Ok(mut log) = AuditLog::open(&config) {
+        let number = log.append(Event::Stop).expect("an open log takes a record");
+        drop(log);
+        let mut last = 0;
+        let _ = reader::records(folder, |record| last = record.seq);
+        assert_eq!(last, number, "the last record is the one appended");
+    }
+});

@@ -1,0 +1,19 @@
+//! Any bytes are a model of the right kind or an error; what loads also runs, or fails with an error.
+#![no_main]
+
+use agegate::vision::{age_model::AgeModel, detector::Detector};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(
+    init: {
+        // The loader catches what the parser throws; the fuzzer's own hook would end the run at the throw.
+        std::panic::set_hook(Box::new(|_| {}));
+    },
+    |bytes: &[u8]| {
+        if bytes.len() % 2 == 0 {
+            drop(AgeModel::from_bytes("fuzzed", bytes));
+        } else {
+            drop(Detector::from_bytes("fuzzed", bytes));
+        }
+    }
+);
