@@ -5,7 +5,7 @@ PREFIX ?= /usr
 PYTHON ?= python3
 BINARY = target/release/agegate
 
-.PHONY: all build demo test test-browser lint bench models card policy install packages clean
+.PHONY: all build demo test test-browser lint bench models card policy install packages clean board-test board-soak soak fuzz deb
 
 all: build
 
@@ -68,6 +68,27 @@ install:
 	install -D -m 0644 target/generated/agegate.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/agegate
 	install -D -m 0644 target/generated/_agegate $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_agegate
 	install -D -m 0644 target/generated/agegate.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/agegate.fish
+
+# The arm64 binary on an emulated Raspberry Pi 3: kernel drivers, faults, power cuts. At most ten minutes after the build.
+board-test:
+	sh scripts/board_test.sh
+
+# Ten minutes and more of visitors on the emulated board.
+board-soak:
+	sh scripts/board_test.sh --soak 660
+
+# 20,000 frames and 1,010 visits through the daemon here: about 14 minutes.
+soak: build
+	$(PYTHON) scripts/soak.py
+
+# Every fuzz target for FUZZ_SECONDS; `make fuzz FUZZ_SECONDS=600` for an hour in total.
+FUZZ_SECONDS ?= 10
+fuzz: packages
+	sh scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# Debian packages for arm64 and armhf, the first of them installed into an arm64 root folder.
+deb: build
+	sh scripts/deb.sh
 
 packages:
 	@sh scripts/packages.sh
