@@ -47,6 +47,12 @@ pub struct PolicyEvidence {
     pub false_accept: f64,
     /// Upper end of its 95 % interval.
     pub false_accept_high: f64,
+    /// Share of the children under 13 let in, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_accept_0_12: Option<f64>,
+    /// Upper end of its 95 % interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_accept_0_12_high: Option<f64>,
     /// Share of 13-15-year-olds let in.
     pub false_accept_13_15: f64,
     /// Share of 16-17-year-olds let in.

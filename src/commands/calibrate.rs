@@ -61,6 +61,14 @@ fn block(policy: &Policy, t: &Temperature) -> Result<String, toml::ser::Error> {
             e.false_accept_16_17 * 1e3,
             (e.false_accept_high * 1e3).ceil()
         );
+        if let (Some(share), Some(high)) = (e.false_accept_0_12, e.false_accept_0_12_high) {
+            let _ = writeln!(
+                text,
+                "# Of 1,000 children under 13, {:.0} are let in; with 95 % confidence fewer than {:.0}.",
+                share * 1e3,
+                (high * 1e3).ceil()
+            );
+        }
         let _ = writeln!(
             text,
             "# Of 1,000 people of {} or over, {:.0} are asked for ID (18-24: {:.0}, 25-34: {:.0}, 35 and over: {:.0}).",

@@ -3,7 +3,7 @@
 //! 1. Each picture becomes a simulated visit; its frames are pooled as at the gate.
 //! 2. One temperature is fitted to the pooled distributions by their likelihood (Guo et al. 2017), cross-validated.
 //! 3. The lowest confidence is chosen at which the upper end of the 95 % interval of the share of 13-17-year-olds let in
-//!    stays under the bound. Being surer asks more adults for ID and lets no more minors in, so the lowest is the best.
+//!    stays under the bound, and that of younger children too. Being surer asks more adults for ID and lets no more minors in, so the lowest is the best.
 
 use serde::Serialize;
 
@@ -208,7 +208,9 @@ fn lowest_confidence(readings: &[Reading], wish: Wish, challenge: u8) -> Option<
         let allows = |r: &Reading| {
             r.estimate.at_least(wish.threshold_age) >= confidence && r.estimate.mean() >= f32::from(challenge)
         };
+        // A set without children under 13 says nothing about them; the 13-17-year-olds it must have.
         rate(readings, 13, 17, allows).is_some_and(|s| s.high < wish.max_false_accept)
+            && rate(readings, 0, 12, allows).is_none_or(|s| s.value == 0.0 || s.high < wish.max_false_accept)
     };
     // The share let in falls as the confidence rises: binary search.
     let (mut low, mut high) = (500u32, 1000u32);
@@ -225,6 +227,7 @@ fn evidence(readings: &[Reading], policy: &Policy, wish: Wish, dataset: String) 
     let value = |low, high| digits(rate(readings, low, high, allows).map_or(0.0, |s| s.value));
     let rejects = |low, high| digits(rate(readings, low, high, |r| !allows(r)).map_or(0.0, |s| s.value));
     let all = rate(readings, 13, 17, allows);
+    let children = rate(readings, 0, 12, allows);
     let threshold = u32::from(wish.threshold_age);
     PolicyEvidence {
         dataset,
@@ -234,6 +237,8 @@ fn evidence(readings: &[Reading], policy: &Policy, wish: Wish, dataset: String) 
         max_false_accept: wish.max_false_accept,
         false_accept: digits(all.map_or(0.0, |s| s.value)),
         false_accept_high: digits(all.map_or(1.0, |s| s.high)),
+        false_accept_0_12: children.as_ref().map(|s| digits(s.value)),
+        false_accept_0_12_high: children.as_ref().map(|s| digits(s.high)),
         false_accept_13_15: value(13, 15),
         false_accept_16_17: value(16, 17),
         false_reject: rejects(threshold, u32::MAX),
@@ -297,6 +302,15 @@ mod tests {
         let fitted = fit_temperature(&sure, 18);
         assert!(fitted.value > 1.5, "{fitted:?}");
         assert!(fitted.held_out_nll[1] < fitted.held_out_nll[0]);
+    }
+
+    #[test]
+    fn children_who_look_old_raise_the_confidence_as_teenagers_do() {
+        let mut people: Vec<Reading> = (0..500).map(|k| reading(13 + k % 5, 15.0, 3.0)).collect();
+        let without = lowest_confidence(&people, wish(0.05), 25).expect("a confidence below 1");
+        people.extend((0..100).map(|k| reading(8, if k < 10 { 30.0 } else { 9.0 }, 6.0)));
+        let with = lowest_confidence(&people, wish(0.05), 25).expect("a confidence below 1");
+        assert!(with > without, "{with} must be more than {without}");
     }
 
     #[test]
