@@ -16,8 +16,10 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-fuzz_target!(|input: (&[u8], Option<&[u8]>)| {
-    let (content, head) = input;
+fuzz_target!(|input: &[u8]| {
+    // A log file; after a zero byte, the head.
+    let mut parts = input.splitn(2, |byte| *byte == 0);
+    let (content, head) = (parts.next().unwrap_or_default(), parts.next());
     let folder = &*FOLDER;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let _ = std::fs::remove_file(entry.path());

@@ -4,9 +4,13 @@
 use agegate::camera::pixel::{PixelFormat, to_rgb};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u8, u32, u32, usize, &[u8])| {
-    let (format, width, height, stride, bytes) = input;
-    let format = PixelFormat::ALL[usize::from(format) % PixelFormat::ALL.len()];
+fuzz_target!(|input: &[u8]| {
+    // Format, width, height and stride, little-endian, then the frame's bytes.
+    let Some((header, bytes)) = input.split_at_checked(17) else { return };
+    let number = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let format = PixelFormat::ALL[usize::from(header[0]) % PixelFormat::ALL.len()];
+    let (width, height) = (number(1), number(5));
+    let stride = ((u64::from(number(9)) << 32) | u64::from(number(13))) as usize;
     // Both the absurd sizes and the ones that fit the bytes at hand.
     for (width, height, stride) in [(width, height, stride), (width % 65, height % 65, stride % 260), (width % 65, height % 65, 0)] {
         if let Ok(picture) = to_rgb(format, bytes, width, height, stride)
