@@ -5,7 +5,7 @@ PREFIX ?= /usr
 PYTHON ?= python3
 BINARY = target/release/agegate
 
-.PHONY: all build demo test test-browser lint bench models card policy install packages clean board-test board-soak soak fuzz deb
+.PHONY: all build demo test test-browser lint bench models card policy install packages clean board-test board-soak soak fuzz arm-test deb
 
 all: build
 
@@ -38,8 +38,9 @@ bench: packages
 models:
 	$(PYTHON) -m pip install -q -r models/train/requirements.txt
 	cd models/train && $(PYTHON) train_detector.py && $(PYTHON) export.py detector
-	cd models/train && $(PYTHON) train_age.py --name first --epochs 55 --strength 1.0 \
-	  && $(PYTHON) train_age.py --name student --start first --epochs 60 --rate 1.6e-3 --realigned 0.25 \
+	cd models/train && $(PYTHON) train_age.py --name first --side 64 --epochs 55 --strength 1.0 \
+	  && $(PYTHON) train_age.py --name second --start first --side 64 --epochs 60 --rate 1.6e-3 --realigned 0.25 \
+	  && $(PYTHON) train_age.py --name student --start second --epochs 46 --rate 2e-3 --strength 0.9 --mix 0.5 --imitate second --imitation 0.5 --realigned 0.25 \
 	  && $(PYTHON) export.py age && $(PYTHON) make_visitors.py && $(PYTHON) golden.py
 	$(MAKE) policy card
 
@@ -85,6 +86,11 @@ soak: build
 FUZZ_SECONDS ?= 10
 fuzz: packages
 	sh scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# The library's tests, the golden answers of the models among them, for both ARM targets under user-mode emulation.
+arm-test: packages
+	CROSS_COMMAND=test sh scripts/cross.sh arm64 --lib --test the_models_answer_as_onnx_runtime_does
+	CROSS_COMMAND=test sh scripts/cross.sh armhf --lib --test the_models_answer_as_onnx_runtime_does
 
 # Debian packages for arm64 and armhf, the first of them installed into an arm64 root folder.
 deb: build

@@ -19,6 +19,14 @@ for package in libstd-rust-web-dev "libstd-rust-web-$release"; do
 	curl -fsS -o "$package.deb" "$mirror/$path"
 	echo "$sum  $package.deb" | sha256sum --check --quiet
 done
+# The C library that emulated programs run with.
+base=http://deb.debian.org/debian
+curl -fsS "$base/dists/bookworm/main/binary-armhf/Packages.xz" | xz -dc >Packages
+for package in libc6 libgcc-s1; do
+	entry="$(awk -v RS= -v p="$package" '$0 ~ "^Package: " p "\n"' Packages)"
+	curl -fsS -o "$package.deb" "$base/$(echo "$entry" | sed -n 's/^Filename: //p')"
+	echo "$(echo "$entry" | sed -n 's/^SHA256: //p')  $package.deb" | sha256sum --check --quiet
+done
 for deb in ./*.deb; do dpkg -x "$deb" "$state/root"; done
 mkdir -p "$sysroot/lib/rustlib"
 ln -sfn "$state/root/usr/lib/rustlib/armv7-unknown-linux-gnueabihf" "$sysroot/lib/rustlib/armv7-unknown-linux-gnueabihf"

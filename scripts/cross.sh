@@ -1,13 +1,14 @@
 #!/bin/sh
 # Builds the release binary for an ARM board with Debian's cross tools, no container needed:
 #   sh scripts/cross.sh arm64 | armhf
+#   CROSS_COMMAND=test sh scripts/cross.sh arm64 --lib     # the tests of the library, under emulation
 # The packages are installed if they are missing, after saying so. What comes out needs glibc 2.34 or newer.
 set -eu
 cd "$(dirname "$0")/.."
 
 case "${1:-}" in
-arm64) target=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu ;;
-armhf) target=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf ;;
+arm64) target=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu runner="qemu-aarch64-static -L /" ;;
+armhf) target=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf runner="qemu-arm-static -L $PWD/target/armhf/root" ;;
 *)
 	echo "usage: sh scripts/cross.sh arm64|armhf" >&2
 	exit 2
@@ -53,7 +54,13 @@ if [ "$gnu" = arm-linux-gnueabihf ] && [ "${RUSTC:-}" = /usr/bin/rustc ]; then
 	flags="--sysroot $sysroot"
 fi
 
+if [ "${CROSS_COMMAND:-build}" = test ] && ! command -v "${runner%% *}" >/dev/null 2>&1; then
+	$sudo apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends qemu-user-static >/dev/null
+fi
 export "CARGO_TARGET_${arch_upper}_LINKER=$gnu-gcc"
+# A time limit: a program that mixes two C libraries under emulation hangs at full processor use.
+export "CARGO_TARGET_${arch_upper}_RUNNER=timeout 900 $runner"
 export "CC_$arch_lower=$gnu-gcc"
 export "BINDGEN_EXTRA_CLANG_ARGS_$arch_lower=-isystem /usr/$gnu/include"
 [ -z "$flags" ] || export "CARGO_TARGET_${arch_upper}_RUSTFLAGS=$flags"

@@ -9,8 +9,8 @@ mkdir -p "$work/debs" "$work/root/var/lib/dpkg/info" "$work/root/var/lib/dpkg/up
 work="$(realpath "$work")"
 root="$work/root"
 
-# The root: the C library of Debian's arm64, unpacked and entered into the root's package database as installed.
-(cd "$work/debs" && apt-get download -q libc6:arm64 libgcc-s1:arm64 gcc-12-base:arm64 libcrypt1:arm64 >/dev/null)
+# The root: the C library of Debian's arm64 and systemd's units, unpacked and entered into its package database as installed.
+(cd "$work/debs" && apt-get download -q libc6:arm64 libgcc-s1:arm64 gcc-12-base:arm64 libcrypt1:arm64 systemd:arm64 procps:arm64 >/dev/null 2>&1)
 for package in "$work"/debs/*.deb; do
 	dpkg -x "$package" "$root"
 	{
@@ -22,7 +22,7 @@ printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
 printf 'root:x:0:\nvideo:x:44:\n' >"$root/etc/group"
 
 # Maintainer scripts run here and honour DPKG_ROOT: the root's own shell is for another processor.
-dpkg --root="$root" --force-architecture --force-script-chrootless --install "$deb"
+dpkg --root="$root" --force-architecture --force-script-chrootless --install "$deb" 2>&1 | grep -v "files list file for package"
 
 status="$(dpkg --root="$root" --status agegate | sed -n 's/^Status: //p')"
 [ "$status" = "install ok installed" ] || { echo "the package is not installed: $status" >&2; exit 1; }
