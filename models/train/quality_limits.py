@@ -4,14 +4,18 @@ of the default limits in `src/quality.rs`, whose arithmetic this repeats.
 
 import cv2
 import numpy as np
+from PIL import Image
 
 import age_net
 from common import load_chips, near_duplicate_groups, split
 
 SIDE = age_net.SIDE
+# `SHARPNESS_SIDE` of src/quality.rs.
+MEASURED = 64
 
 
 def measures(chip: np.ndarray) -> tuple[float, float, float]:
+    chip = np.asarray(Image.fromarray(chip).resize((MEASURED, MEASURED), Image.Resampling.BILINEAR))
     grey = chip.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     laplacian = grey[1:-1, :-2] + grey[1:-1, 2:] + grey[:-2, 1:-1] + grey[2:, 1:-1] - 4 * grey[1:-1, 1:-1]
     return float((laplacian**2).mean() / max(1.0, grey.std()) ** 2), float(grey.mean()), float(grey.std())
