@@ -8,7 +8,7 @@ ReLU are left.
 import torch
 from torch import nn
 
-SIDE = 64
+SIDE = 80
 MEAN, STD = 127.5, 64.0
 
 
@@ -51,6 +51,16 @@ class AgeNet(nn.Module):
 
 STUDENT = dict(widths=(16, 32, 64, 112), depths=(1, 3, 2), features=192, dropout=0.2)
 TEACHER = dict(widths=(24, 48, 96, 192), depths=(2, 3, 3), features=384, dropout=0.3)
+
+
+def fitted(weights: dict, grid: int) -> dict:
+    """Weights of a net for chips of another side: the pooling map is stretched to the new grid."""
+    weights = dict(weights)
+    pool = weights.get("pool.weight")
+    if pool is not None and pool.shape[-1] != grid:
+        stretched = nn.functional.interpolate(pool, size=(grid, grid), mode="bilinear", align_corners=False)
+        weights["pool.weight"] = stretched * (pool.shape[-1] / grid) ** 2
+    return weights
 
 
 def multiplications(model: nn.Module, side: int = SIDE) -> int:

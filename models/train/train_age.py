@@ -1,7 +1,8 @@
 """Trains the age network: label distribution learning, weight averaging, optional distillation.
 
-Two rounds (`make models`): the first on the chips as they lie in the data set, the second also on chips that the shipped
-detector and aligner cut out of scenes.
+Four rounds (`make models`): the first on the chips as they lie in the data set, the second also on chips that the shipped
+detector and aligner cut out of scenes; both with small chips. The third starts from the second with larger chips, mixes
+them, and imitates the second's answers about the mirrored chip. The fourth, a short one, imitates the second and the third.
 
 `python train_age.py --role teacher|student`; resumes from the last checkpoint of the same role.
 """
@@ -36,7 +37,7 @@ def sampling_weights(ages: np.ndarray, power: float) -> np.ndarray:
     density = np.convolve(histogram, kernel / kernel.sum(), mode="same")
     weights = density[np.clip(ages, 0, 100)] ** -power
     weights = np.minimum(weights, np.median(weights) * 6)
-    weights = weights * np.where((ages >= 11) & (ages <= 17), 3.5, np.where((ages >= 18) & (ages <= 22), 1.2, 1.0))  # the ages on which a gate is judged
+    weights = weights * np.where((ages >= 11) & (ages <= 17), 3.0, np.where((ages >= 18) & (ages <= 22), 1.2, 1.0))  # the ages on which a gate is judged
     return weights / weights.sum()
 
 
@@ -79,19 +80,52 @@ def figures(distribution: torch.Tensor, female: torch.Tensor, labels: np.ndarray
     }
 
 
+def mixed(x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Blends every chip of a batch with another one (Zhang et al., 'mixup', 2018): the batch, the partners, the share of
+    the chip itself."""
+    share = 0.5 + 0.5 * float(torch.rand(1, generator=generator)) ** 0.7
+    partner = torch.randperm(len(x), generator=generator)
+    return x * share + x[partner] * (1 - share), partner, share
+
+
+class Ensemble:
+    """Nets that a student imitates on the very pictures it sees, augmented and mixed (Beyer et al., 'Knowledge
+    distillation: a good teacher is patient and consistent', 2022). Each step asks one of them, about the mirrored chip:
+    over many steps the student learns the mean of all and of both mirrors."""
+
+    def __init__(self, names: list[str], where: torch.device):
+        self.nets = []
+        for name in names:
+            state = torch.load(WORK / f"{name}.pt", map_location=where)
+            side = state.get("side", 64)
+            net = age_net.AgeNet(**state.get("net", age_net.STUDENT), grid=side // 16).to(where)
+            net.load_state_dict(state["averaged"])
+            self.nets.append((net.eval().to(memory_format=torch.channels_last), side))
+
+    @torch.no_grad()
+    def opinion(self, x: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Age distributions and P(female) for a batch of chips, 0..255."""
+        net, side = self.nets[step % len(self.nets)]
+        x = x.flip(3)
+        if side != x.shape[-1]:
+            x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        age, sex = net(normalise(x))
+        return torch.softmax(age.float(), 1), torch.sigmoid(sex.float())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--role", choices=["teacher", "student"], default="student")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--small", type=int, default=age_net.SIDE, help="side of the chips in the first part of the training")
-    parser.add_argument("--small-share", type=float, default=0.0)
     parser.add_argument("--side", type=int, default=age_net.SIDE)
     parser.add_argument("--realigned", type=float, default=0.0, help="share of chips taken as the deployed detector and aligner cut them")
     parser.add_argument("--strength", type=float, default=0.8, help="strength of the augmentation; less in the last fifth")
     parser.add_argument("--balance", type=float, default=0.35)
-    parser.add_argument("--teacher", help="file of soft labels (distributions) to distil from")
+    parser.add_argument("--imitate", nargs="*", default=[], help="checkpoints to imitate")
+    parser.add_argument("--imitation", type=float, default=0.6, help="weight of what they say against the label")
+    parser.add_argument("--mix", type=float, default=0.0, help="share of batches whose chips are mixed; none in the last sixth")
     parser.add_argument("--name", help="name of the checkpoint; default: the role")
     parser.add_argument("--start", help="checkpoint to start from")
     parser.add_argument("--threads", type=int, default=0)
@@ -112,13 +146,15 @@ def main() -> None:
 
         realign.main()
         realigned = np.load(realign.PATH, mmap_mode="r")
-    soft = torch.from_numpy(np.load(args.teacher)).float() if args.teacher else None
 
     where = device()
-    model = age_net.AgeNet(**(age_net.TEACHER if args.role == "teacher" else age_net.STUDENT)).to(where)
+    ensemble = Ensemble(args.imitate, where) if args.imitate else None
+    net = age_net.TEACHER if args.role == "teacher" else age_net.STUDENT
+    model = age_net.AgeNet(**net, grid=args.side // 16).to(where)
     model = model.to(memory_format=torch.channels_last)
     if args.start:
-        missing, _ = model.load_state_dict(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"], strict=False)
+        weights = age_net.fitted(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"], args.side // 16)
+        missing, _ = model.load_state_dict(weights, strict=False)
         print(f"{name}: started from {args.start}, new: {missing}", flush=True)
     print(f"{name}: {sum(p.numel() for p in model.parameters()):,} parameters, "
           f"{age_net.multiplications(model, args.side) / 1e6:.0f} M multiplications, "
@@ -146,7 +182,7 @@ def main() -> None:
         model.train()
         generator = torch.Generator().manual_seed(epoch * 7919 + 17)
         order = np.random.default_rng(epoch + 1).choice(len(train), size=steps * args.batch, p=weights)
-        side = args.small if epoch < args.epochs * args.small_share else args.side
+        side = args.side
         started, running = time.time(), 0.0
         for step in range(steps):
             index = order[step * args.batch : (step + 1) * args.batch]
@@ -159,22 +195,24 @@ def main() -> None:
                 swapped = np.flatnonzero(np.random.default_rng(epoch * 100_003 + step).random(args.batch) < args.realigned)
                 chips[swapped] = realigned[index[swapped]]
             x = torch.from_numpy(chips).permute(0, 3, 1, 2).float()
-            x = normalise(augment.chips(x, side, args.strength if done < 0.8 else args.strength * 0.6, generator)).to(where)
-            target_ages = ages[index].to(where)
+            x = augment.chips(x, side, args.strength if done < 0.8 else args.strength * 0.6, generator).to(where)
+            goal = ages[index].to(where)
             target = label_distribution(ages[index]).to(where)
+            sex_goal = gender[index].to(where) * 0.98 + 0.01
+            if done < 5 / 6 and float(torch.rand(1, generator=generator)) < args.mix:
+                x, partner, share = mixed(x, generator)
+                goal, target, sex_goal = (t * share + t[partner] * (1 - share) for t in (goal, target, sex_goal))
+            if ensemble is not None:
+                hint, sex_hint = ensemble.opinion(x, step)
+                said = args.imitation
+                goal = (1 - said) * goal + said * (hint @ YEARS.to(where))
+                target = (1 - said) * target + said * hint
+                sex_goal = (1 - said) * sex_goal + said * sex_hint
             with torch.autocast(where.type, dtype=torch.bfloat16, enabled=where.type == "cuda"):
-                age, sex = model(x)
+                age, sex = model(normalise(x))
             age, sex = age.float(), sex.float()
             log_p = F.log_softmax(age, 1)
             mean = log_p.exp() @ YEARS.to(where)
-            if soft is not None:
-                teacher = soft[index].to(where)
-                hint = teacher[:, :AGES]
-                target = 0.35 * target + 0.65 * hint
-                goal = 0.5 * target_ages + 0.5 * (hint @ YEARS.to(where))
-                sex_goal = 0.5 * gender[index].to(where) + 0.5 * teacher[:, AGES]
-            else:
-                goal, sex_goal = target_ages, gender[index].to(where) * 0.98 + 0.01
             loss = (F.kl_div(log_p, target, reduction="batchmean")
                     + 0.4 * F.smooth_l1_loss(mean, goal, beta=2.0)
                     + 1.0 * F.binary_cross_entropy_with_logits(sex, sex_goal))
@@ -187,7 +225,8 @@ def main() -> None:
             with torch.no_grad():
                 for key, value in model.state_dict().items():
                     averaged[key].lerp_(value, 1 - keep) if value.is_floating_point() else averaged[key].copy_(value)
-        torch.save({"model": model.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1}, checkpoint)
+        torch.save({"model": model.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1,
+                    "side": side, "net": net}, checkpoint)
         line = f"{name} epoch {epoch + 1}/{args.epochs} side {side} loss {running / steps:.3f} {time.time() - started:.0f} s"
         if epoch % 5 == 4 or epoch + 1 == args.epochs:
             current = {k: v.clone() for k, v in model.state_dict().items()}
