@@ -10,6 +10,7 @@ pub mod log;
 pub mod relay;
 pub mod replay;
 pub mod run;
+mod signals;
 pub mod supervise;
 
 use std::{error::Error, path::PathBuf};

@@ -2,17 +2,13 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::{Exit, Outcome, chain};
+use super::{Exit, Outcome, chain, signals::Signals};
 use crate::{
     audit::AuditLog,
     camera::{self, capture::Capture},
@@ -94,23 +90,6 @@ fn build(config: &Config, judge: Judge, config_path: &Path) -> Result<Gate, Box<
     let always = config.start.mode == StartMode::Always;
     let capture = Capture::start(Box::new(move || camera::open(&camera_config)), every_frame, always)?;
     Ok(Gate { judge, capture, log: Box::new(log), door, display, trigger, start: config.start.clone() })
-}
-
-/// Flags that the signals set.
-struct Signals {
-    stop: Arc<AtomicBool>,
-    reload: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn register() -> std::io::Result<Self> {
-        let signals = Self { stop: Arc::default(), reload: Arc::default() };
-        for signal in [SIGTERM, SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
-        }
-        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))?;
-        Ok(signals)
-    }
 }
 
 struct Daemon<'a> {

@@ -12,17 +12,13 @@ use std::{
     os::unix::{fs::DirBuilderExt, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::{Exit, Outcome, chain};
+use super::{Exit, Outcome, chain, signals::Signals};
 use crate::{
     cli::SuperviseArgs,
     config::{Config, RelayConfig},
@@ -177,22 +173,5 @@ impl Inbox {
 impl Drop for Inbox {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Flags that the signals set.
-struct Signals {
-    stop: Arc<AtomicBool>,
-    reload: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn register() -> std::io::Result<Self> {
-        let signals = Self { stop: Arc::default(), reload: Arc::default() };
-        for signal in [SIGTERM, SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
-        }
-        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))?;
-        Ok(signals)
     }
 }

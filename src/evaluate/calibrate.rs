@@ -3,7 +3,8 @@
 //! 1. Each picture becomes a simulated visit; its frames are pooled as at the gate.
 //! 2. One temperature is fitted to the pooled distributions by their likelihood (Guo et al. 2017), cross-validated.
 //! 3. The lowest confidence is chosen at which the upper end of the 95 % interval of the share of 13-17-year-olds let in
-//!    stays under the bound, and that of younger children too. Being surer asks more adults for ID and lets no more minors in, so the lowest is the best.
+//!    stays under the bound, and that of younger children too. Being surer asks more adults for ID and lets no more
+//!    minors in, so the lowest is the best.
 
 use serde::Serialize;
 
