@@ -60,13 +60,12 @@ class Door:
     """Watches the pin from outside, all the time."""
 
     def __init__(self, board: Board):
-        self.board, self.changes, self.stop = board, [(time.monotonic(), board.pin(PIN))], False
+        self.board, self.changes = board, [(time.monotonic(), board.pin(PIN))]
         self.changed = threading.Condition()
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-        self.thread.start()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while not self.stop:
+        while True:
             try:
                 level = self.board.pin(PIN)
             except (OSError, IndexError):
@@ -153,11 +152,6 @@ class Guest:
         """Shows the adult and waits for the open door; the moment."""
         self.sh("play adult")
         return self.door.wait(True, seconds)
-
-    def decisions(self) -> list[dict]:
-        lines = self.sh("agegate log show --json", check=False).splitlines()
-        records = [json.loads(line) for line in lines if line.startswith("{")]
-        return [r for r in records if r.get("event") == "decision" or "decision" in r]
 
     def daemon(self) -> str:
         """Process number of the gate itself, not of its keeper or supervisor."""
@@ -325,7 +319,6 @@ def camera_unplugged(guest: Guest) -> Fault:
     guest.gate_says("camera lost", 20)
     guest.sh("killall v4l2-ctl; sleep 1; rmmod vivid")
     guest.sh("plug-camera", 60)
-    at = time.monotonic()
     guest.sh("play adult")
     guest.gate_says("camera is back", 60)
     guest.door.wait(True, 100)

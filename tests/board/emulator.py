@@ -70,7 +70,10 @@ class Board:
         text = b""
         connection.settimeout(20)
         while not text.endswith(b"(qemu) "):
-            text += connection.recv(65536)
+            data = connection.recv(65536)
+            if not data:
+                raise ConnectionError("the emulator is gone")
+            text += data
         return text.decode(errors="replace")
 
     def ask_monitor(self, command: str) -> str:
@@ -107,15 +110,6 @@ class Board:
         if check and found[1] != "0":
             raise BoardError(f"{command!r} ended with {found[1]} in the guest:\n{output}")
         return output.strip()
-
-    def pin_within(self, number: int, level: bool, seconds: float) -> float:
-        """Waits until a pin has a level; how long that took, in seconds."""
-        began = time.monotonic()
-        while self.pin(number) != level:
-            if time.monotonic() - began > seconds:
-                raise BoardError(f"pin {number} was not {'high' if level else 'low'} within {seconds} s; the console's end:\n{self.seen[-3000:]}")
-            time.sleep(0.01)
-        return time.monotonic() - began
 
     def cut_power(self) -> None:
         """Ends the emulator at once, as a pulled plug does."""
