@@ -4,13 +4,12 @@ A chip knows its landmarks (see the data README), so a random similarity transfo
 of other photos are pasted with the same masks as the faces: a seam must not tell the net where a face is.
 """
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from common import TEMPLATE, WORK, data_dir, load_chips, near_duplicate_groups, split, unpacked
+from common import TEMPLATE, data_dir, load_chips, near_duplicate_groups, split, unpacked
 from detector_net import HEIGHT, WIDTH
 
 cv2.setNumThreads(1)
