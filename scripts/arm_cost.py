@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+import demo_clip
 from readme import replace_block
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -82,10 +83,9 @@ def main() -> None:
         sys.exit(f"{BINARY} is missing: sh scripts/cross.sh arm64")
     WORK.mkdir(parents=True, exist_ok=True)
     program, library = emulator(), plugin()
-    frames = [b"\xff\xd8" + part for part in (ROOT / "demo/visitors.mjpeg").read_bytes().split(b"\xff\xd8")[1:]]
-    first = next(int(r.split(",")[0]) for r in (ROOT / "demo/visitors.csv").read_text().splitlines()[1:] if r.endswith(",adult"))
+    frames = demo_clip.frames()
     picture = WORK / "adult.jpg"
-    picture.write_bytes(frames[first + 9])
+    picture.write_bytes(frames[demo_clip.visit_of("adult").middle])
     nobody = WORK / "nobody.jpg"
     nobody.write_bytes(frames[0])
     visit = "[visit]\ngood_frames = 40\nmost_frames = 50\ndecide_seconds = 100.0\n[relay]\ndriver = \"simulated\"\n"

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+import demo_clip
+from demo_clip import visit_of
 from readme import replace_block
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,17 +26,12 @@ RATE = 25
 SEEN, AWAY = 12, 8
 
 
-def clip_frames() -> list[bytes]:
-    return [b"\xff\xd8" + part for part in (ROOT / "demo/visitors.mjpeg").read_bytes().split(b"\xff\xd8")[1:]]
-
-
 def recording(folder: pathlib.Path, visits: int) -> None:
     """A folder of links: adult, away, child, away, and so on."""
-    frames = clip_frames()
-    rows = {r.split(",", 2)[2]: int(r.split(",")[0]) for r in (ROOT / "demo/visitors.csv").read_text().splitlines()[1:]}
+    frames = demo_clip.frames()
     pictures = folder / "pictures"
     pictures.mkdir(parents=True)
-    for name, first in (("adult", rows["adult"] + 9), ("child", rows["child"] + 9), ("nobody", 0)):
+    for name, first in (("adult", visit_of("adult").middle), ("child", visit_of("child").middle), ("nobody", 0)):
         (pictures / f"{name}.jpg").write_bytes(frames[first])
     play = folder / "play"
     play.mkdir()

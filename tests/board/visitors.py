@@ -3,20 +3,17 @@
 A file for each kind of visitor: a handful of frames, 640x480, which `v4l2-ctl` plays again and again.
 """
 
-import csv
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import demo_clip  # noqa: E402 - found by the line above
+
 FRAMES = 3
-
-
-def clip() -> list[Image.Image]:
-    data = (ROOT / "demo/visitors.mjpeg").read_bytes()
-    return [Image.open(io.BytesIO(b"\xff\xd8" + part)).convert("RGB") for part in data.split(b"\xff\xd8")[1:]]
 
 
 def yuyv(image: Image.Image) -> bytes:
@@ -35,16 +32,12 @@ def yuyv(image: Image.Image) -> bytes:
 def write(folder: Path) -> dict[str, Path]:
     """Writes the files; the names of the kinds and where they are."""
     folder.mkdir(parents=True, exist_ok=True)
-    images, kinds = clip(), {}
-    with open(ROOT / "demo/visitors.csv") as file:
-        for row in csv.DictReader(file):
-            kind = row["visitor"].replace(",", "").replace(" ", "-")
-            first, last = int(row["first_frame"]), int(row["last_frame"])
-            if kind in kinds:
-                continue
-            # From the middle of the visit, where the visitor stands still.
-            middle = (first + last) // 2
-            chosen = images[max(first, middle - FRAMES // 2) :][:FRAMES]
-            kinds[kind] = folder / f"{kind}.yuyv"
-            kinds[kind].write_bytes(b"".join(yuyv(image) for image in chosen))
+    images, kinds = demo_clip.frames(), {}
+    for visit in demo_clip.visits():
+        kind = visit.visitor.replace(",", "").replace(" ", "-")
+        if kind in kinds:
+            continue
+        chosen = images[max(visit.first, visit.middle - FRAMES // 2) :][:FRAMES]
+        kinds[kind] = folder / f"{kind}.yuyv"
+        kinds[kind].write_bytes(b"".join(yuyv(Image.open(io.BytesIO(frame)).convert("RGB")) for frame in chosen))
     return kinds
