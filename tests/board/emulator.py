@@ -19,6 +19,11 @@ class BoardError(AssertionError):
     """The board did something else than it must."""
 
 
+class TooLate(BoardError):
+    """What was waited for did not come in time. A machine that stands still for seconds looks the same, so this, and only
+    this, deserves a second try."""
+
+
 class Board:
     """A running board. Use it as a context: leaving it kills the emulator."""
 
@@ -95,7 +100,7 @@ class Board:
                     return found
                 left = until - time.monotonic()
                 if left <= 0 or self.process.poll() is not None:
-                    raise BoardError(f"{pattern!r} was not seen within {seconds} s; the console's end:\n{self.seen[-3000:]}")
+                    raise TooLate(f"{pattern!r} was not seen within {seconds} s; the console's end:\n{self.seen[-3000:]}")
                 self.lock.wait(min(left, 0.5))
 
     def sh(self, command: str, seconds: float = 60, check: bool = True) -> str:

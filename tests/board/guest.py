@@ -1,0 +1,175 @@
+"""A booted board with the gate's program on it, and the door as it is seen from outside: what every board test uses."""
+
+import re
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator import Board, BoardError, TooLate
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "target/board"
+PIN = 17
+OPEN_SECONDS = 3.0
+# The emulator computes floats in software and takes seconds for a frame: times that count frames are long here, and
+# only by configuration. What the door does is timed as it would be on a real board.
+SLOW_BOARD = {
+    "camera.rate": "2.0",
+    "camera.stall_seconds": "5.0",
+    "visit.good_frames": "2",
+    "visit.most_frames": "3",
+    "visit.decide_seconds": "100.0",
+    "visit.lost_seconds": "10.0",
+    "visit.max_tries": "100",
+    "relay.chip": '"pinctrl-bcm2835"',
+    "display.chip": '"pinctrl-bcm2835"',
+    "display.driver": '"st7789"',
+}
+
+
+
+@dataclass
+class Result:
+    """What a test saw: what happened, and what the door did, both as the README's table says it."""
+
+    what: str
+    door: str
+
+
+def configuration() -> str:
+    """The shipped example configuration with the values of the slow board."""
+    wanted = dict(SLOW_BOARD)
+    lines, table = [], ""
+    for line in (ROOT / "config/agegate.toml").read_text().splitlines():
+        if line.startswith("["):
+            table = line.strip("[]")
+        key, equals, _ = line.partition(" = ")
+        value = wanted.pop(f"{table}.{key.strip('# ')}", None) if equals else None
+        lines.append(line if value is None else f"{key.strip('# ')} = {value}")
+    assert not wanted, f"the example configuration lacks {sorted(wanted)}"
+    return "\n".join(lines) + "\n"
+
+
+class Door:
+    """Watches the pin from outside, all the time."""
+
+    def __init__(self, board: Board):
+        self.board, self.changes = board, [(time.monotonic(), board.pin(PIN))]
+        self.changed = threading.Condition()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                level = self.board.pin(PIN)
+            except (OSError, IndexError):
+                return
+            if level != self.changes[-1][1]:
+                with self.changed:
+                    self.changes.append((time.monotonic(), level))
+                    self.changed.notify_all()
+            time.sleep(0.01)
+
+    @property
+    def open(self) -> bool:
+        return self.changes[-1][1]
+
+    def wait(self, level: bool, seconds: float) -> float:
+        """Waits for a level; the moment at which it came."""
+        until = time.monotonic() + seconds
+        with self.changed:
+            while self.open != level:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise TooLate(f"the pin did not go {'high' if level else 'low'} within {seconds:.1f} s\n{self.board.seen[-4000:]}")
+                self.changed.wait(min(left, 0.2))
+            return self.changes[-1][0]
+
+    def openings(self, since: float) -> list[float]:
+        """How long the door was open, each time since a moment."""
+        times, began = [], None
+        for at, level in self.changes:
+            if level and at >= since:
+                began = at
+            elif not level and began is not None:
+                times.append(at - began)
+                began = None
+        if began is not None:
+            raise BoardError("the door is still open")
+        return times
+
+
+class Guest:
+    """A booted board with the gate's program on it."""
+
+    def __init__(self, board: Board):
+        self.board = board
+        board.wait_for(r"^board ready: (.*)$", 90)
+        board.wait_for("^console ready", 30)
+        self.door = Door(board)
+
+    def sh(self, command: str, seconds: float = 60, check: bool = True) -> str:
+        return self.board.sh(command, seconds, check)
+
+    def configure(self, **changes: str) -> None:
+        """The board's configuration, with some values changed; `table__key` names one."""
+        edits = ["cp /etc/agegate/slow-board.toml /etc/agegate/agegate.toml"]
+        for name, value in changes.items():
+            table, key = name.split("__")
+            edits.append(f"sed -i '/^\\[{table}\\]/,/^\\[/ s|^#* *{key} = .*|{key} = {value}|' /etc/agegate/agegate.toml")
+        edits += [f"grep -q '^{name.split('__')[1]} = {value}$' /etc/agegate/agegate.toml" for name, value in changes.items()]
+        self.sh(" && ".join(edits))
+
+    def start(self, how: str = "run") -> None:
+        self.sh(f"(RUST_LOG=agegate=trace agegate {how} >>/tmp/gate.log 2>&1; echo gate ended with $? >>/tmp/gate.log) &")
+        self.gate_says("agegate .* runs", 60)
+
+    def gate_says(self, pattern: str, seconds: float, times: int = 1) -> str:
+        """Waits until the gate's messages have a pattern (so many times)."""
+        until = time.monotonic() + seconds
+        while True:
+            text = self.sh("cat /tmp/gate.log", check=False)
+            found = re.findall(pattern, text)
+            if len(found) >= times:
+                return found[-1]
+            if time.monotonic() > until:
+                said = "\n".join(line for line in text.splitlines() if "TRACE" not in line)
+                raise TooLate(f"the gate did not say {pattern!r} within {seconds} s:\n{said[-1500:]}")
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        self.sh("killall -CONT agegate; killall agegate; for i in 1 2 3 4 5 6 7 8 9 10; do pidof agegate >/dev/null || break; sleep 0.5; done; ! pidof agegate", check=False)
+        self.sh("killall -9 agegate", check=False)
+        self.sh("mv /tmp/gate.log /tmp/gate-before.log", check=False)
+
+    def opened(self, seconds: float = 150) -> float:
+        """Shows the adult and waits for the open door; the moment."""
+        self.sh("play adult")
+        return self.door.wait(True, seconds)
+
+    def daemon(self) -> str:
+        """Process number of the gate itself, not of its keeper or supervisor."""
+        return self.sh("for p in $(pidof agegate); do tr '\\000' ' ' </proc/$p/cmdline | grep -q ' run' && echo $p; done; true").split()[-1]
+
+    def keeper(self) -> str:
+        return self.sh("for p in $(pidof agegate); do tr '\\000' ' ' </proc/$p/cmdline | grep -q relay-keeper && echo $p; done; true").split()[-1]
+
+    def log_verifies(self) -> str:
+        return self.sh("agegate log verify").splitlines()[-1]
+
+
+def card(work: Path) -> Path:
+    """An SD card with an empty ext4."""
+    disk = work / "card.img"
+    disk.unlink(missing_ok=True)
+    with open(disk, "wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    return disk
+
+
+def on_fresh_board(work: Path, test) -> Result:
+    with Board(WORK, work, card(work)) as board:
+        return test(Guest(board))
