@@ -73,6 +73,7 @@ pub fn run(args: &SuperviseArgs) -> Outcome {
 fn watch(gate: &mut Gate, inbox: &Inbox, signals: &Signals, watchdog: Duration) -> std::io::Result<ExitStatus> {
     let mut asked_at: Option<Instant> = None;
     let mut progress = Instant::now();
+    let mut killed = false;
     loop {
         if let Some(status) = gate.child.try_wait()? {
             return Ok(status);
@@ -88,12 +89,19 @@ fn watch(gate: &mut Gate, inbox: &Inbox, signals: &Signals, watchdog: Duration) 
             // A stopped process takes no signal but SIGKILL.
             gate.signal(Signal::TERM);
         }
-        if asked_at.is_some_and(|at| at.elapsed() >= STOPPING) {
-            log::warn!("the gate does not end; it is killed");
+        // A process in the middle of a driver's work ends only when that does; saying it once is enough.
+        let stuck = match asked_at {
+            _ if killed => None,
+            Some(at) if at.elapsed() >= STOPPING => Some("the gate does not end; it is killed".to_owned()),
+            _ if progress.elapsed() >= watchdog => {
+                Some(format!("the gate showed no progress for {} s; it is killed", watchdog.as_secs()))
+            }
+            _ => None,
+        };
+        if let Some(why) = stuck {
+            log::error!("{why}");
             gate.signal(Signal::KILL);
-        } else if progress.elapsed() >= watchdog {
-            log::error!("the gate showed no progress for {} s; it is killed", watchdog.as_secs());
-            gate.signal(Signal::KILL);
+            killed = true;
         }
     }
 }
