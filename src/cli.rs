@@ -209,6 +209,9 @@ pub struct EvaluateArgs {
     /// Another age estimator than the embedded one.
     #[arg(long, value_name = "FILE")]
     pub age_model: Option<PathBuf>,
+    /// The policy by which the report judges visits, as `calibrate` writes it. Default: the shipped one.
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub policy: Option<PathBuf>,
 }
 
 /// `agegate calibrate`

@@ -73,8 +73,8 @@ impl Judge {
         let age = AgeModel::load(config.models.age.as_deref())?;
         let policy = config.policy();
         let found = age.identity().to_string();
-        if let Some(expected) = policy.model.clone().filter(|expected| *expected != found) {
-            return Err(JudgeError::ForeignPolicy { expected, found });
+        if let Some(expected) = policy.foreign_to(&found) {
+            return Err(JudgeError::ForeignPolicy { expected: expected.to_owned(), found });
         }
         let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
         let tracker = VisitTracker::new(config.visit.settings(), policy.clone());

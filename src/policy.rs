@@ -104,6 +104,12 @@ impl Policy {
             .then(|| ("temperature", self.temperature.to_string(), "0.2 to 5".into()))
     }
 
+    /// The age model this policy was made for, where that is another one than `loaded`.
+    #[must_use]
+    pub fn foreign_to(&self, loaded: &str) -> Option<&str> {
+        self.model.as_deref().filter(|made_for| *made_for != loaded)
+    }
+
     /// A short identity for the log: the values that decide, hashed.
     #[must_use]
     pub fn identity(&self) -> String {

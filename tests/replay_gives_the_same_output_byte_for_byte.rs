@@ -68,6 +68,23 @@ fn evaluate_counts_and_lists_what_it_cannot_use() {
 }
 
 #[test]
+fn a_report_is_not_made_with_the_policy_of_another_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("set");
+    std::fs::create_dir(&set).unwrap();
+    common::close_view("adult").save(set.join("40_0_0_1.png")).unwrap();
+    std::fs::write(
+        folder.path().join("p.toml"),
+        "threshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\nmodel = \"other 1\"\n",
+    )
+    .unwrap();
+    let output = agegate(folder.path(), &["evaluate", "--dataset", "set", "--report", "out", "--policy", "p.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("made for the age model other 1"), "{}", text(&output.stderr));
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
 fn a_csv_with_wrong_lines_reports_them_by_line() {
     let folder = tempfile::tempdir().unwrap();
     common::close_view("adult").save(folder.path().join("a.png")).unwrap();

@@ -1,10 +1,11 @@
 //! `agegate evaluate`: the embedded models on labelled pictures.
 
-use std::fmt::Write as _;
+use std::{error::Error, fmt::Write as _};
 
 use super::{Exit, Outcome, write};
 use crate::{
     cli::EvaluateArgs,
+    config::load_policy,
     evaluate::{Eyes, Input, Readings, dataset::Dataset, figures::Figures, read_all, report::Report, visits::measure},
     policy::Policy,
 };
@@ -18,6 +19,7 @@ const MOST_VISITORS: usize = 500;
 /// If the data set cannot be opened, a model fails, no face is found at all, or a result cannot be written.
 pub fn run(args: &EvaluateArgs) -> Outcome {
     let eyes = Eyes::load(args.detector.as_deref(), args.age_model.as_deref())?;
+    let policy = policy_of_report(args, &eyes)?;
     let input = if args.aligned { Input::Chips } else { Input::Pictures };
     let set = Dataset::open(&args.dataset)?;
     let readings = read_all(&eyes, set, input)?;
@@ -32,11 +34,24 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     }
     if let Some(folder) = &args.report {
         let samples: Vec<_> = readings.read.iter().map(|r| r.sample.clone()).collect();
-        let visits = measure(&eyes, &samples, input, &Policy::shipped(), MOST_VISITORS)?;
+        let visits = measure(&eyes, &samples, input, &policy, MOST_VISITORS)?;
         Report::of(figures, &readings.read, visits).write(folder, &readings.read, args.with_pictures)?;
         println!("report: {}", folder.join("report.html").display());
     }
     Ok(Exit::Success)
+}
+
+/// The policy for the report's visits, which must be made for the age model in use: with another one its figures mean nothing.
+fn policy_of_report(args: &EvaluateArgs, eyes: &Eyes) -> Result<Policy, Box<dyn Error>> {
+    let policy = args.policy.as_deref().map_or_else(|| Ok(Policy::shipped()), load_policy)?;
+    let found = eyes.age.identity().to_string();
+    match policy.foreign_to(&found) {
+        Some(expected) if args.report.is_some() => Err(format!(
+            "the report's policy was made for the age model {expected}, but {found} is loaded; run `agegate calibrate` with this model and give its policy with --policy"
+        )
+        .into()),
+        _ => Ok(policy),
+    }
 }
 
 /// One line a picture.
