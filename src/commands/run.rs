@@ -41,7 +41,12 @@ pub fn run(args: &RunArgs) -> Outcome {
         match gate.run(&mut around) {
             Ended::Stopped => {
                 notify(&[NotifyState::Stopping]);
-                log::info!("agegate stops; the door is shut");
+                let counts = gate.capture.counts();
+                log::info!(
+                    "agegate stops; the door is shut; frames that a newer one replaced: {}, that could not be decoded: {}",
+                    counts.dropped,
+                    counts.broken
+                );
                 return Ok(Exit::Success);
             }
             Ended::Recording => return Ok(Exit::Success),
