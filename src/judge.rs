@@ -158,10 +158,12 @@ impl Judge {
         let Some(chip) = Chip::align(&frame.pixels, &face.landmarks, self.age.chip_side()) else {
             return Ok(Err(Flaw::LookingAway));
         };
-        match quality::pixels(&chip, &self.quality) {
-            Err(flaw) => Ok(Err(flaw)),
-            Ok(weight) => Ok(Ok((self.age.read(&chip)?.age.tempered(self.policy.temperature), weight))),
-        }
+        let weight = match quality::pixels(&chip, &self.quality) {
+            Err(flaw) => return Ok(Err(flaw)),
+            Ok(weight) => weight,
+        };
+        let chip = chip.turned_for(self.tracker.good_frames());
+        Ok(Ok((self.age.read(&chip)?.age.tempered(self.policy.temperature), weight)))
     }
 
     /// Whether another face close by is not surely old enough. A face that cannot be judged is not surely old enough.

@@ -162,6 +162,15 @@ impl VisitTracker {
         !matches!(self.state, State::Decided { .. })
     }
 
+    /// Good frames of the visit so far; 0 while nobody is looked at.
+    #[must_use]
+    pub fn good_frames(&self) -> usize {
+        match &self.state {
+            State::Watching(watch) => watch.evidence.frames(),
+            State::Empty | State::Decided { .. } => 0,
+        }
+    }
+
     /// Takes in one frame.
     pub fn observe(&mut self, sighting: Sighting) -> Step {
         let at = sighting.at;

@@ -50,12 +50,12 @@ pub fn simulate(
     let visit_gain = (random.normal() * 0.10).exp();
     let visit_blur = (random.unit() < 0.25).then(|| 0.5 + random.unit() * 0.4);
     let mut readings = Vec::with_capacity(frames);
-    for _ in 0..frames {
+    for frame in 0..frames {
         let moved = jitter(&landmarks, &mut random);
         let side = eyes.age.chip_side();
         let Some(chip) = Chip::align(picture, &moved, side) else { return Ok(None) };
         let degraded = degrade(chip.pixels(), visit_gain, visit_blur, &mut random);
-        readings.push(eyes.age.read(&Chip::from_aligned(&degraded, side))?);
+        readings.push(eyes.age.read(&Chip::from_aligned(&degraded, side).turned_for(frame))?);
     }
     Ok(Some(readings))
 }
