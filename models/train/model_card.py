@@ -211,7 +211,8 @@ The gate does not judge by the mean alone: its policy asks for a confidence too,
 Dense 3x3 convolutions with residual pairs, because that is what tract runs well. Age: label distribution learning with an
 expected-value loss (Gao et al. 2017, 2018), ages around the limit drawn more often, averaged weights, a second round with a
 quarter of the chips cut out of scenes by the shipped detector and aligner. A third round, with larger chips, blends half of
-the batches (mixup, Zhang et al. 2018) and imitates the second net's answers about the mirrored chip (Beyer et al. 2022); a short fourth imitates the second and the third.
+the batches (mixup, Zhang et al. 2018) and imitates the second net's answers about the mirrored chip (Beyer et al. 2022); a short fourth
+imitates the second and the third. A long fifth imitates the second to the fourth with more weight on gender, a short sixth those and the fifth.
 Detector: anchor-free, three levels (after FCOS, Tian et al. 2019), focal and IoU losses, negatives drawn by how badly the
 net judges them. Near-duplicates (thumbnails that correlate above 0.97) share one side of the split. Validation images are
 never trained on. They did not choose the checkpoint (the last one ships), but they were looked at while the schedule was set,

@@ -1,8 +1,9 @@
 """Trains the age network: label distribution learning, weight averaging, optional distillation.
 
-Four rounds (`make models`): the first on the chips as they lie in the data set, the second also on chips that the shipped
+Six rounds (`make models`): the first on the chips as they lie in the data set, the second also on chips that the shipped
 detector and aligner cut out of scenes; both with small chips. The third starts from the second with larger chips, mixes
 them, and imitates the second's answers about the mirrored chip. The fourth, a short one, imitates the second and the third.
+The fifth, a long one, imitates all before it with more weight on gender, and so does the sixth, a short one, with it.
 
 `python train_age.py --role teacher|student`; resumes from the last checkpoint of the same role.
 """
