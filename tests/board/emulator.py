@@ -21,7 +21,7 @@ class BoardError(AssertionError):
 
 class TooLate(BoardError):
     """What was waited for did not come in time. A machine that stands still for seconds looks the same, so this, and only
-    this, deserves a second try."""
+    this, is tried again."""
 
 
 class Board:

@@ -18,8 +18,12 @@ def visitors_with(guest: Guest, driver: str, kinds: list[tuple[str, str]]) -> Re
         if expected != "nothing":
             decided += 1
             outcome = guest.gate_says(r"decision \d+: (\w+)", 150, decided)
-            if outcome != expected:
+            if outcome == "Allow" and expected != "Allow":
                 raise BoardError(f"{kind}: decided {outcome}, expected {expected}")
+            if outcome != expected:
+                # On a machine that stands still for seconds a visitor seems to have left.
+                said = guest.sh("grep -E 'decision|frame' /tmp/gate.log | tail -n 40")
+                raise TooLate(f"{kind}: decided {outcome}, expected {expected}:\n{said}")
         else:
             guest.gate_says("frame", 30)
             time.sleep(8)
