@@ -54,11 +54,11 @@ def tried(test, name: str, work: Path) -> Result:
     return test(work)
 
 
-def with_former(results: dict[str, Result]) -> dict[str, Result]:
-    """Keeps the results, and adds those of tests that were not run this time, in the order of the table."""
+def with_former(results: dict[str, Result], run: set[str]) -> dict[str, Result]:
+    """Keeps the results, and adds those of tests that were not `run` this time, in the order of the table."""
     path = WORK / "results.json"
     former = json.loads(path.read_text()) if path.is_file() else {}
-    merged = {name: Result(**former[name]) for name in former if set(former[name]) == {"what", "door"}} | results
+    merged = {name: Result(**former[name]) for name in former if name not in run} | results
     merged = {name: merged[name] for name in all_tests() if name in merged}
     path.write_text(json.dumps({name: asdict(result) for name, result in merged.items()}, indent=2) + "\n")
     return merged
@@ -112,7 +112,7 @@ def main() -> int:
             print(f"ok     {name} ({seconds:.0f} s): {result.door}; {result.what}", flush=True)
     failed = len(tests) - len(results)
     if args.soak is None:
-        results = with_former(results)
+        results = with_former(results, set(tests))
     if args.readme and not failed and len(results) == len(every):
         write_readme(results)
     print(f"board test: {len(tests) - failed} passed, {failed} failed, {time.monotonic() - began:.0f} s")

@@ -29,7 +29,6 @@ SLOW_BOARD = {
 }
 
 
-
 @dataclass
 class Result:
     """What a test saw: what happened, and what the door did, both as the README's table says it."""

@@ -22,8 +22,8 @@ def visitors_with(guest: Guest, driver: str, kinds: list[tuple[str, str]]) -> Re
                 raise BoardError(f"{kind}: decided {outcome}, expected {expected}")
             if outcome != expected:
                 # On a machine that stands still for seconds a visitor seems to have left.
-                said = guest.sh("grep -E 'decision|frame' /tmp/gate.log | tail -n 40")
-                raise TooLate(f"{kind}: decided {outcome}, expected {expected}:\n{said}")
+                frames = guest.sh("grep -E 'decision|frame' /tmp/gate.log | tail -n 40")
+                raise TooLate(f"{kind}: decided {outcome}, expected {expected}:\n{frames}")
         else:
             guest.gate_says("frame", 30)
             time.sleep(8)
