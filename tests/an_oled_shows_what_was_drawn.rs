@@ -5,10 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-};
+#[path = "common/software_panel.rs"]
+mod software_panel;
+
+use std::sync::{Arc, Mutex};
 
 use agegate::{
     config::{DisplayConfig, DisplayDriver},
@@ -20,17 +20,13 @@ use agegate::{
     },
 };
 use embedded_graphics::{pixelcolor::RgbColor, prelude::*};
-use embedded_hal::{
-    delay::DelayNs,
-    digital::{ErrorType as PinError, OutputPin},
-    spi::{ErrorType, Operation, SpiDevice},
-};
+use software_panel::{Bus, Controller, DataCommand, NoDelay};
 
 const WIDTH: usize = 128;
 const HEIGHT: usize = 64;
 
 #[derive(Default)]
-struct Controller {
+struct Oled {
     /// Whether the data/command line says data.
     data: bool,
     command: Vec<u8>,
@@ -45,7 +41,11 @@ struct Controller {
     data_bytes: usize,
 }
 
-impl Controller {
+impl Controller for Oled {
+    fn data(&mut self, data: bool) {
+        self.data = data;
+    }
+
     fn byte(&mut self, byte: u8) {
         if self.data {
             return self.eight_rows(byte);
@@ -61,7 +61,9 @@ impl Controller {
             self.obey(&command);
         }
     }
+}
 
+impl Oled {
     fn obey(&mut self, command: &[u8]) {
         let window = |c: &[u8]| (usize::from(c[1]), usize::from(c[2]));
         match command[0] {
@@ -112,52 +114,10 @@ impl Controller {
     }
 }
 
-#[derive(Clone)]
-struct Bus(Arc<Mutex<Controller>>);
-
-impl ErrorType for Bus {
-    type Error = Infallible;
-}
-
-impl SpiDevice for Bus {
-    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), Infallible> {
-        for operation in operations {
-            let Operation::Write(bytes) = operation else { panic!("a display is only written to") };
-            let mut controller = self.0.lock().unwrap();
-            bytes.iter().for_each(|byte| controller.byte(*byte));
-        }
-        Ok(())
-    }
-}
-
-/// The data/command line.
-struct DataCommand(Bus);
-
-impl PinError for DataCommand {
-    type Error = Infallible;
-}
-
-impl OutputPin for DataCommand {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        self.0.0.lock().unwrap().data = false;
-        Ok(())
-    }
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        self.0.0.lock().unwrap().data = true;
-        Ok(())
-    }
-}
-
-struct NoDelay;
-
-impl DelayNs for NoDelay {
-    fn delay_ns(&mut self, _: u32) {}
-}
-
-fn display(rotation: u16) -> (PanelDisplay, Bus, Size) {
+fn display(rotation: u16) -> (PanelDisplay, Bus<Oled>, Size) {
     let config = DisplayConfig { driver: DisplayDriver::Ssd1306, rotation, ..DisplayConfig::default() };
-    let bus = Bus(Arc::new(Mutex::new(Controller { memory: vec![[0; WIDTH]; HEIGHT / 8], ..Controller::default() })));
-    let none: Option<DataCommand> = None;
+    let bus = Bus(Arc::new(Mutex::new(Oled { memory: vec![[0; WIDTH]; HEIGHT / 8], ..Oled::default() })));
+    let none: Option<DataCommand<Oled>> = None;
     let panel = mono_panel(bus.clone(), DataCommand(bus.clone()), none, &config, &mut NoDelay).unwrap();
     let size = turned_size(&config);
     (PanelDisplay::new(panel, Texts::shipped("en"), size, true, "software panel".into()), bus, size)

@@ -6,10 +6,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-};
+#[path = "common/software_panel.rs"]
+mod software_panel;
+
+use std::sync::{Arc, Mutex};
 
 use agegate::{
     config::{DisplayConfig, DisplayDriver},
@@ -21,17 +21,13 @@ use agegate::{
     },
 };
 use embedded_graphics::{pixelcolor::Rgb565, prelude::*};
-use embedded_hal::{
-    delay::DelayNs,
-    digital::{ErrorType as PinError, OutputPin},
-    spi::{ErrorType, Operation, SpiDevice},
-};
 use mipidsi::models::{ILI9341Rgb565, ST7789};
+use software_panel::{Bus, Controller, DataCommand, NoDelay};
 
 const MEMORY: (usize, usize) = (240, 320);
 
 #[derive(Default)]
-struct Controller {
+struct ColourPanel {
     /// Whether the data/command line says data.
     data: bool,
     command: u8,
@@ -47,7 +43,11 @@ struct Controller {
     pixel_bytes: usize,
 }
 
-impl Controller {
+impl Controller for ColourPanel {
+    fn data(&mut self, data: bool) {
+        self.data = data;
+    }
+
     fn byte(&mut self, byte: u8) {
         if !self.data {
             self.command = byte;
@@ -70,7 +70,9 @@ impl Controller {
             _ => {}
         }
     }
+}
 
+impl ColourPanel {
     fn address(&mut self) {
         let word = |k: usize| usize::from(self.arguments[k]) << 8 | usize::from(self.arguments[k + 1]);
         match (self.command, self.arguments.len()) {
@@ -120,54 +122,11 @@ impl Controller {
     }
 }
 
-#[derive(Clone)]
-struct Bus(Arc<Mutex<Controller>>);
-
-impl ErrorType for Bus {
-    type Error = Infallible;
-}
-
-impl SpiDevice for Bus {
-    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), Infallible> {
-        for operation in operations {
-            let Operation::Write(bytes) = operation else { panic!("a display is only written to") };
-            assert!(bytes.len() <= 4096, "spidev takes 4096 bytes at most");
-            let mut controller = self.0.lock().unwrap();
-            bytes.iter().for_each(|byte| controller.byte(*byte));
-        }
-        Ok(())
-    }
-}
-
-/// The data/command line.
-struct DataCommand(Bus);
-
-impl PinError for DataCommand {
-    type Error = Infallible;
-}
-
-impl OutputPin for DataCommand {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        self.0.0.lock().unwrap().data = false;
-        Ok(())
-    }
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        self.0.0.lock().unwrap().data = true;
-        Ok(())
-    }
-}
-
-struct NoDelay;
-
-impl DelayNs for NoDelay {
-    fn delay_ns(&mut self, _: u32) {}
-}
-
-fn display(driver: DisplayDriver, rotation: u16) -> (PanelDisplay, Bus, DisplayConfig) {
+fn display(driver: DisplayDriver, rotation: u16) -> (PanelDisplay, Bus<ColourPanel>, DisplayConfig) {
     let config = DisplayConfig { driver, rotation, ..DisplayConfig::default() };
-    let bus = Bus(Arc::new(Mutex::new(Controller { memory: vec![0; MEMORY.0 * MEMORY.1], ..Controller::default() })));
+    let bus = Bus(Arc::new(Mutex::new(ColourPanel { memory: vec![0; MEMORY.0 * MEMORY.1], ..ColourPanel::default() })));
     let dc = DataCommand(bus.clone());
-    let none: Option<DataCommand> = None;
+    let none: Option<DataCommand<ColourPanel>> = None;
     let panel: Box<dyn Panel> = match driver {
         DisplayDriver::Ili9341 => colour_panel(ILI9341Rgb565, bus.clone(), dc, none, &config, &mut NoDelay).unwrap(),
         _ => colour_panel(ST7789, bus.clone(), dc, none, &config, &mut NoDelay).unwrap(),
@@ -209,7 +168,7 @@ fn an_ili9341_shows_it_too() {
 #[test]
 fn progress_sends_a_part_and_no_change_sends_nothing() {
     let (mut display, bus, _) = display(DisplayDriver::St7789, 0);
-    let sent = |bus: &Bus| std::mem::take(&mut bus.0.lock().unwrap().pixel_bytes);
+    let sent = |bus: &Bus<ColourPanel>| std::mem::take(&mut bus.0.lock().unwrap().pixel_bytes);
     display.show(Screen::Checking(3)).unwrap();
     let whole = sent(&bus);
     assert_eq!(whole, MEMORY.0 * MEMORY.1 * 2);
