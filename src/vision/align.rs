@@ -43,8 +43,8 @@ impl Chip {
 
     /// The chip as the frame of this number in a visit is judged: every other one mirrored.
     ///
-    /// A face and its mirror image are two views of one age, and the age model errs a little differently on them. Their
-    /// mean over a visit is as good as asking twice for every frame, at no cost.
+    /// A face and its mirror image are two views of one age, on which the age model errs a little differently; their mean
+    /// over a visit errs a little less than one of them, and costs nothing more.
     #[must_use]
     pub fn turned_for(self, frame: usize) -> Self {
         if frame.is_multiple_of(2) { self } else { Self(image::imageops::flip_horizontal(&self.0)) }
