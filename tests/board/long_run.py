@@ -1,11 +1,10 @@
 """Visitors come and go for some minutes; memory and file descriptors of the daemon stay flat, no decision is lost."""
 
 import re
-import time
 from pathlib import Path
 
 from emulator import Board, BoardError
-from guest import SLOW_BOARD, WORK, Guest, Result, card
+from guest import DECIDED_WITHIN, OPEN_SECONDS, WORK, Guest, Result, card
 
 
 def soak(work: Path, seconds: float) -> Result:
@@ -21,18 +20,20 @@ def soak(work: Path, seconds: float) -> Result:
             text = guest.sh(f"grep VmRSS /proc/{pid}/status; ls /proc/{pid}/fd | wc -l").split()
             return int(text[1]), int(text[-1])
 
-        began, visits, allowed, states = time.monotonic(), 0, 0, []
-        while time.monotonic() - began < seconds:
+        began, visits, allowed, states = board.now(), 0, 0, []
+        while board.now() - began < seconds:
             kind = ["adult", "child"][visits % 2]
-            at = time.monotonic()
+            at = board.now()
             guest.sh(f"play {kind}")
             visits += 1
-            guest.gate_says(r"decision \d+: (\w+)", 150, visits)
-            guest.sh("play nobody")
-            time.sleep(float(SLOW_BOARD["visit.lost_seconds"]) + 4)
-            opened = len(guest.door.openings(at))
-            if opened != (kind == "adult"):
-                raise BoardError(f"the door opened {opened} times for a visitor: {kind}")
+            outcome = guest.gate_says(r"decision \d+: (\w+)", DECIDED_WITHIN, visits)
+            guest.leave()
+            guest.door.wait(False, OPEN_SECONDS)
+            opened, wanted = len(guest.door.openings(at)), outcome == "Allow"
+            if opened != wanted:
+                raise BoardError(f"decided {outcome}, and the door opened {opened} times for a visitor: {kind}")
+            if wanted != (kind == "adult"):
+                raise BoardError(f"{kind}: decided {outcome}:\n{guest.judged()}")
             allowed += opened
             states.append(state())
         decided = len(re.findall(r"decision \d+: ", guest.sh("cat /tmp/gate.log")))
@@ -44,5 +45,5 @@ def soak(work: Path, seconds: float) -> Result:
             raise BoardError(f"memory {early} to {late} kB, file descriptors {files} to {states[-1][1]}")
         frames = guest.sh("grep -c 'agegate::gate. frame' /tmp/gate.log")
         guest.stop()
-        took = time.monotonic() - began
+        took = board.now() - began
         return Result(f"{took:.0f} s, {frames} frames judged, {visits} visits; memory {early / 1024:.1f} to {late / 1024:.1f} MB, {files} file descriptors. {guest.log_verifies()}", f"{allowed} openings")

@@ -1,6 +1,5 @@
 """The power is cut while the log is written; the log must be whole after the next boot."""
 
-import time
 from pathlib import Path
 
 from emulator import Board
@@ -22,6 +21,6 @@ def power_cut(work: Path) -> Result:
                 break
             # A gate that is started and stopped writes a record each time.
             guest.sh("(while :; do agegate run & sleep 1.5; kill $!; wait $!; done) >/tmp/gate.log 2>&1 &")
-            guest.gate_says("agegate stops", 90, 2 + cut)
-            time.sleep(0.37 * (cut + 1))
+            guest.gate_says("agegate stops", 30, 2 + cut)
+            board.sleep(0.37 * (cut + 1))
     return Result(f"{cuts} cuts while records were being written; after the last boot: {said}", "-")
