@@ -1,8 +1,7 @@
 """The real daemon on an emulated Raspberry Pi 3: kernel drivers for camera, pins and SPI, faults, and the door.
 
 The relay's pin is read from outside the guest, by the emulator. `make board-test` runs this; each test says what it
-saw, and `target/board/results.json` keeps it for the table in the README. Boards run side by side, one more than there are
-processors: a board's clock stands still while it waits for one.
+saw, and `target/board/results.json` keeps it for the table in the README. Boards run side by side, one for each processor.
 
 python3 tests/board/board_test.py --binary FILE [--only NAME...] [--jobs N]
 """
@@ -85,8 +84,8 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", type=Path, required=True)
     parser.add_argument("--only", nargs="*", help="tests whose name has one of these words")
-    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1)
-    parser.add_argument("--soak", type=float, metavar="SECONDS", help="only let visitors come and go for so long")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="only let visitors come and go for so long, in real time")
     parser.add_argument("--readme", action="store_true", help="write the table of the README")
     args = parser.parse_args()
     prepare(args.binary)

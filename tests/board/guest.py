@@ -16,9 +16,9 @@ OPEN_SECONDS = 3.0
 # What differs from the shipped configuration: the emulator computes floats in software and takes seconds of real time
 # for a frame, so few are asked for; and a board that only ever sees refused visitors must go on judging them.
 SLOW_BOARD = {
-    "camera.rate": "1.0",
+    "camera.rate": "2.0",
     "visit.most_frames": "5",
-    "visit.lost_seconds": "1.5",
+    "visit.lost_seconds": "1.2",
     "visit.max_tries": "100",
     "relay.chip": '"pinctrl-bcm2835"',
     "display.chip": '"pinctrl-bcm2835"',

@@ -1,6 +1,7 @@
 """Visitors come and go for some minutes; memory and file descriptors of the daemon stay flat, no decision is lost."""
 
 import re
+import time
 from pathlib import Path
 
 from emulator import Board, BoardError
@@ -8,7 +9,7 @@ from guest import DECIDED_WITHIN, OPEN_SECONDS, WORK, Guest, Result, card
 
 
 def soak(work: Path, seconds: float) -> Result:
-    """Visitors come and go for some minutes; memory and file descriptors of the daemon stay flat, no decision is lost."""
+    """Visitors come and go for so many seconds of real time; memory and file descriptors of the daemon stay flat, no decision is lost."""
     with Board(WORK, work, card(work)) as board:
         guest = Guest(board)
         guest.configure()
@@ -20,8 +21,9 @@ def soak(work: Path, seconds: float) -> Result:
             text = guest.sh(f"grep VmRSS /proc/{pid}/status; ls /proc/{pid}/fd | wc -l").split()
             return int(text[1]), int(text[-1])
 
+        until = time.monotonic() + seconds
         began, visits, allowed, states = board.now(), 0, 0, []
-        while board.now() - began < seconds:
+        while time.monotonic() < until:
             kind = ["adult", "child"][visits % 2]
             at = board.now()
             guest.sh(f"play {kind}")
@@ -46,4 +48,4 @@ def soak(work: Path, seconds: float) -> Result:
         frames = guest.sh("grep -c 'agegate::gate. frame' /tmp/gate.log")
         guest.stop()
         took = board.now() - began
-        return Result(f"{took:.0f} s, {frames} frames judged, {visits} visits; memory {early / 1024:.1f} to {late / 1024:.1f} MB, {files} file descriptors. {guest.log_verifies()}", f"{allowed} openings")
+        return Result(f"{seconds / 60:.0f} minutes, which were {took:.0f} s by the board's clock; {frames} frames judged, {visits} visits; memory {early / 1024:.1f} to {late / 1024:.1f} MB, {files} file descriptors. {guest.log_verifies()}", f"{allowed} openings")
