@@ -77,7 +77,7 @@ install:
 board-test:
 	sh scripts/board_test.sh
 
-# Visitors come and go on the emulated board, whose clock goes five times slower than ours.
+# Visitors come and go on the emulated board, whose clock goes several times slower than ours.
 board-soak:
 	sh scripts/board_test.sh --soak 1140 --readme
 
