@@ -6,7 +6,8 @@ need=""
 command -v cc >/dev/null 2>&1 || need="$need gcc libc6-dev"
 # bindgen, which the v4l crate runs, loads libclang and reads the system's headers.
 found=""
-for library in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so*; do
+# Not libclang-cpp, which has a similar name and will not do.
+for library in /usr/lib/llvm-*/lib/libclang.so* /usr/lib/llvm-*/lib/libclang-[0-9]*.so* /usr/lib/*/libclang.so* /usr/lib/*/libclang-[0-9]*.so*; do
 	[ -e "$library" ] && found="$library"
 done
 [ -n "$found" ] || need="$need libclang-dev"
