@@ -1,12 +1,17 @@
-"""Puts measured text between the markers of a block in the README; the scripts that measure share it."""
+"""Puts measured text between the markers of a block in the README or a page of `docs/`; the scripts that measure share it."""
 
 import pathlib
+import sys
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def replace_block(name: str, writer: str, text: str) -> None:
-    """Replaces what stands between the markers of the block `name`, which names the script that writes it."""
+    """Replaces what stands between the markers of the block `name`, which names the script that writes it, in the one page
+    that has it."""
     begin, end = f"<!-- {name}: begin, written by {writer} -->", f"<!-- {name}: end -->"
-    head, rest = README.read_text().split(begin, 1)
-    README.write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1])
+    pages = [p for p in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if begin in p.read_text()]
+    if len(pages) != 1:
+        sys.exit(f"{begin}: in {len(pages)} pages, expected in one")
+    head, rest = pages[0].read_text().split(begin, 1)
+    pages[0].write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1])
