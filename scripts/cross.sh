@@ -62,6 +62,5 @@ export "CARGO_TARGET_${arch_upper}_LINKER=$gnu-gcc"
 # A time limit: a program that mixes two C libraries under emulation hangs at full processor use.
 export "CARGO_TARGET_${arch_upper}_RUNNER=timeout 900 $runner"
 export "CC_$arch_lower=$gnu-gcc"
-export "BINDGEN_EXTRA_CLANG_ARGS_$arch_lower=-isystem /usr/$gnu/include"
 [ -z "$flags" ] || export "CARGO_TARGET_${arch_upper}_RUSTFLAGS=$flags"
 exec cargo "${CROSS_COMMAND:-build}" --release --locked --target "$target" --target-dir target/cross "$@"

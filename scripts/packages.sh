@@ -4,14 +4,6 @@ set -eu
 
 need=""
 command -v cc >/dev/null 2>&1 || need="$need gcc libc6-dev"
-# bindgen, which the v4l crate runs, loads libclang and reads the system's headers.
-found=""
-# Not libclang-cpp, which has a similar name and will not do.
-for library in /usr/lib/llvm-*/lib/libclang.so* /usr/lib/llvm-*/lib/libclang-[0-9]*.so* /usr/lib/*/libclang.so* /usr/lib/*/libclang-[0-9]*.so*; do
-	[ -e "$library" ] && found="$library"
-done
-[ -n "$found" ] || need="$need libclang-dev"
-test -e /usr/include/linux/videodev2.h || need="$need linux-libc-dev"
 
 if [ -n "$need" ]; then
 	if ! command -v apt-get >/dev/null 2>&1; then
