@@ -30,7 +30,7 @@ class Residual(nn.Module):
 class AgeNet(nn.Module):
     """RGB chips `[N, 3, SIDE, SIDE]`, normalised, to logits `[N, 101]` over ages and `[N]` for P(female)."""
 
-    def __init__(self, widths=(16, 32, 64, 128), depths=(1, 3, 2), features: int = 256, dropout: float = 0.2, grid: int = SIDE // 16):
+    def __init__(self, widths=(16, 32, 64, 128), depths=(1, 3, 2), features: int = 256, dropout: float = 0.2, grid: int = SIDE // 16, hints: int = 0):
         super().__init__()
         layers: list[nn.Module] = [conv(3, widths[0], 2)]
         for before, width, depth in zip(widths, widths[1:], depths):
@@ -43,24 +43,26 @@ class AgeNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.age = nn.Linear(features, 101)
         self.gender = nn.Linear(features, 1)
+        # Only in training: predicts the teacher's features from the pooled ones; not exported.
+        self.hints = nn.Linear(features, hints) if hints else None
+
+    def with_hints(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        pooled = self.pool(self.trunk(x)).flatten(1)
+        dropped = self.dropout(pooled)
+        return self.age(dropped), self.gender(dropped).squeeze(1), self.hints(pooled)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         pooled = self.dropout(self.pool(self.trunk(x)).flatten(1))
         return self.age(pooled), self.gender(pooled).squeeze(1)
 
 
-STUDENT = dict(widths=(16, 32, 64, 112), depths=(1, 3, 2), features=192, dropout=0.2)
-TEACHER = dict(widths=(24, 48, 96, 192), depths=(2, 3, 3), features=384, dropout=0.3)
-
-
-def fitted(weights: dict, grid: int) -> dict:
-    """Weights of a net for chips of another side: the pooling map is stretched to the new grid."""
-    weights = dict(weights)
-    pool = weights.get("pool.weight")
-    if pool is not None and pool.shape[-1] != grid:
-        stretched = nn.functional.interpolate(pool, size=(grid, grid), mode="bilinear", align_corners=False)
-        weights["pool.weight"] = stretched * (pool.shape[-1] / grid) ** 2
-    return weights
+# Parameters in millions, multiplications at 80 pixels: 0.8, 47 M; 1.6, 88 M; 2.9, 148 M.
+SIZES = {
+    "small": dict(widths=(16, 32, 64, 112), depths=(1, 3, 2), features=192, dropout=0.2),
+    "middle": dict(widths=(20, 40, 80, 144), depths=(1, 3, 3), features=288, dropout=0.2),
+    "large": dict(widths=(24, 48, 96, 192), depths=(2, 3, 3), features=384, dropout=0.2),
+}
+SIZE = "large"
 
 
 def multiplications(model: nn.Module, side: int = SIDE) -> int:

@@ -21,8 +21,9 @@ def similarity(count: int, strength: float, generator: torch.Generator) -> torch
     return theta
 
 
-def chips(pixels: torch.Tensor, side: int, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """Augments `[N, 3, S, S]` chips in 0..255 to `[N, 3, side, side]`, still in 0..255."""
+def chips(pixels: torch.Tensor, side: int, strength: float, generator: torch.Generator, cast: bool = False) -> torch.Tensor:
+    """Augments `[N, 3, S, S]` chips in 0..255 to `[N, 3, side, side]`, still in 0..255. With `cast`, some stand in coloured
+    or far too bright light."""
     count = len(pixels)
     uniform = lambda *shape: torch.rand(*shape, generator=generator)
     grid = F.affine_grid(similarity(count, strength, generator), [count, 3, side, side], align_corners=False)
@@ -39,6 +40,11 @@ def chips(pixels: torch.Tensor, side: int, strength: float, generator: torch.Gen
     x = ((x - mean) * contrast + mean) * gain * tint
     grey = (uniform(count, 1, 1, 1) < 0.12).float()
     x = x * (1 - grey) + x.mean(1, keepdim=True) * grey
+    if cast:
+        odd = (uniform(count, 1, 1, 1) < 0.25).float()
+        x = x * (1 + odd * (torch.exp((uniform(count, 3, 1, 1) - 0.5) * 1.4 * strength) - 1))
+        bright = (uniform(count, 1, 1, 1) < 0.15).float()
+        x = x * (1 + bright * (0.3 + 0.6 * uniform(count, 1, 1, 1)))
     side_light = (uniform(count, 1, 1, 1) < 0.2).float() * (uniform(count, 1, 1, 1) - 0.5) * 0.8
     x = x * (1 + side_light * torch.linspace(-1, 1, side).view(1, 1, 1, side))
 

@@ -140,27 +140,36 @@ def run(model: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate([r[k] for r in results]) for k in range(len(results[0]))]
 
 
+def next_version(which: str) -> str:
+    """Model versions count up: a policy made for another version is refused by name."""
+    path = ROOT / "models" / ("age-estimator.onnx" if which == "age" else "face-detector.onnx")
+    if not path.is_file():
+        return "1"
+    return str(int({p.key: p.value for p in onnx.load(path).metadata_props}["version"]) + 1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("which", choices=["age", "detector"])
     parser.add_argument("--checkpoint")
     parser.add_argument("--side", type=int, default=age_net.SIDE)
-    parser.add_argument("--version", default="1")
+    parser.add_argument("--version", help="default: one more than the shipped file's", default=None)
     parser.add_argument("--score", type=float, default=0.7, help="the detector's shipped score")
     args = parser.parse_args()
     names, labels, pixels = load_chips()
     train, held = split(labels, near_duplicate_groups(pixels))
     common = {
-        "version": args.version,
+        "version": args.version or next_version(args.which),
         "training_data": dataset_hash([names[i] for i in train], pixels[train[:64]]),
         "seed": SEED,
         "layout": "NCHW",
         "colour": "RGB",
         "licence": "non-commercial research (UTKFace); see MODEL_CARD.md",
     }
-    net = age_net.AgeNet(**age_net.STUDENT) if args.which == "age" else detector_net.DetectorNet()
-    state = torch.load(WORK / f"{args.checkpoint or ('student' if args.which == 'age' else 'detector')}.pt", map_location="cpu")
-    net.load_state_dict(state["averaged"])
+    state = torch.load(WORK / f"{args.checkpoint or args.which}.pt", map_location="cpu")
+    net = age_net.AgeNet(**state["net"], grid=args.side // 16) if args.which == "age" else detector_net.DetectorNet()
+    # What was there for training only is left out.
+    net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
     net.eval()
     if args.which == "age":
         metadata = {"name": "agegate-age-estimator", **common, "input_width": args.side, "input_height": args.side,

@@ -107,9 +107,9 @@ def paste(canvas: np.ndarray, patch: np.ndarray, to_canvas: np.ndarray, rng: np.
     canvas[:] = canvas * (1 - alpha) + warped * alpha
 
 
-def placement(height: float, rng: np.random.Generator, turn: float = 12.0) -> np.ndarray:
+def placement(height: float, rng: np.random.Generator, turn: float = 15.0) -> np.ndarray:
     """A random map from unit chip coordinates to the canvas for a face of `height` pixels."""
-    angle = np.radians(np.clip(rng.normal(0, turn), -28, 28))
+    angle = np.radians(np.clip(rng.normal(0, turn), -36, 36))
     narrow = rng.uniform(0.82, 1.08)
     shear = rng.normal(0, 0.04)
     linear = height * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.array([[narrow, shear], [0, 1]])
@@ -143,9 +143,9 @@ def turned_box(box: tuple, matrix: np.ndarray) -> list[float]:
 def photo_with_face(image: np.ndarray, box: list[float], rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:
     """A real photo, scaled so that its face has a random height, turned a little, cut to the canvas."""
     face = box[3] - box[1]
-    height = np.exp(rng.uniform(np.log(22), np.log(215)))
+    height = np.exp(rng.uniform(np.log(16), np.log(215)))
     scale = height / face
-    angle = np.radians(np.clip(rng.normal(0, 8), -20, 20))
+    angle = np.radians(np.clip(rng.normal(0, 13), -35, 35))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([mirror, 1.0])
     half = height / 2
@@ -165,15 +165,19 @@ def degrade(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         x = 255 * (np.clip(x, 0, 255) / 255) ** np.exp(rng.normal(0, 0.3))
         x = (x - x.mean()) * np.exp(rng.normal(0, 0.2)) + x.mean() * np.exp(rng.normal(0, 0.25))
         x = x * np.exp(rng.normal(0, 0.08, 3)).astype(np.float32)
-    if rng.random() < 0.15:
+    if rng.random() < 0.2:
         x = np.repeat(x.mean(2, keepdims=True), 3, 2)
+    if rng.random() < 0.25:  # coloured light
+        x = np.clip(x, 0, 255) * np.exp(rng.uniform(-0.75, 0.35, 3)).astype(np.float32)
+    if rng.random() < 0.15:  # far too much light, or far too little
+        x = np.clip(x, 0, 255) * np.exp(rng.uniform(0.3, 1.0) if rng.random() < 0.6 else rng.uniform(-1.6, -0.5))
     if rng.random() < 0.25:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
+        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 2.0))
     if rng.random() < 0.3:
-        x = x + rng.normal(0, rng.uniform(2, 14), x.shape).astype(np.float32)
+        x = np.clip(x, 0, 255) + rng.normal(0, rng.uniform(2, 20), x.shape).astype(np.float32)
     x = np.clip(x, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
-        _, packed = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
+        _, packed = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 90))])
         x = cv2.imdecode(packed, cv2.IMREAD_COLOR)
     return x
 
@@ -184,6 +188,9 @@ def example(material: Material, rng: np.random.Generator, hard: np.ndarray | Non
     if kind < 0.22:
         image, box = material.faces[rng.integers(len(material.faces))]
         canvas, box = photo_with_face(image, box, rng)
+        # A head upside down is none: its landmarks would be those of an upright one.
+        if rng.random() < 0.12:
+            return degrade(np.ascontiguousarray(canvas[::-1]), rng), []
         return degrade(canvas, rng), [(box, None)]
     pool = material.objects if rng.random() < 0.35 else material.empty
     if hard is not None and rng.random() < 0.5:
@@ -207,7 +214,10 @@ def example(material: Material, rng: np.random.Generator, hard: np.ndarray | Non
     if kind > 0.5:
         for _ in range(1 + (rng.random() < 0.3) + (rng.random() < 0.1)):
             chip = material.chips[rng.integers(len(material.chips))]
-            height = np.exp(rng.uniform(np.log(19), np.log(235)))
+            height = np.exp(rng.uniform(np.log(15), np.log(235)))
+            if not faces and rng.random() < 0.08:  # upside down: a thing like a face that is none
+                paste(canvas, np.ascontiguousarray(chip[::-1]), placement(height, rng), rng)
+                continue
             matrix = placement(height, rng)
             box = turned_box(CHIP_BOX, matrix)
             if any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o, _ in faces):

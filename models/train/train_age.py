@@ -1,11 +1,11 @@
-"""Trains the age network: label distribution learning, weight averaging, optional distillation.
+"""Trains the age network in one round: labels, own-fold opinions and feature hints of a teacher, on the views of `views.py`.
 
-Six rounds (`make models`): the first on the chips as they lie in the data set, the second also on chips that the shipped
-detector and aligner cut out of scenes; both with small chips. The third starts from the second with larger chips, mixes
-them, and imitates the second's answers about the mirrored chip. The fourth, a short one, imitates the second and the third.
-The fifth, a long one, imitates all before it with more weight on gender, and so does the sixth, a short one, with it.
+The loss has four parts. The distribution over ages follows a blend of label and opinion (label distribution learning,
+Gao et al. 2017; distillation, Hinton et al. 2015); its mean and its cumulative at the ages where the gate decides follow the
+blend too (Gao et al. 2018); gender; and a linear layer, thrown away later, predicts 128 whitened principal components of
+the teacher's features (hints, Romero et al. 2015).
 
-`python train_age.py --role teacher|student`; resumes from the last checkpoint of the same role.
+`python train_age.py`; resumes from the last checkpoint of the same name.
 """
 
 import argparse
@@ -17,10 +17,11 @@ import torch
 import torch.nn.functional as F
 
 import age_net
-import augment
 from common import AGES, GROUPS, WORK, device, load_chips, near_duplicate_groups, seed_everything, split
 
 YEARS = torch.arange(AGES, dtype=torch.float32)
+# Where a gate decides: the limit and the challenge age of the shipped policies, and the years between.
+DECISIONS = (18, 21, 25)
 
 
 def label_distribution(ages: torch.Tensor) -> torch.Tensor:
@@ -38,7 +39,7 @@ def sampling_weights(ages: np.ndarray, power: float) -> np.ndarray:
     density = np.convolve(histogram, kernel / kernel.sum(), mode="same")
     weights = density[np.clip(ages, 0, 100)] ** -power
     weights = np.minimum(weights, np.median(weights) * 6)
-    weights = weights * np.where((ages >= 11) & (ages <= 17), 3.0, np.where((ages >= 18) & (ages <= 22), 1.2, 1.0))  # the ages on which a gate is judged
+    weights = weights * np.where((ages >= 11) & (ages <= 17), 2.0, np.where((ages >= 18) & (ages <= 22), 1.2, 1.0))  # the ages on which a gate is judged
     return weights / weights.sum()
 
 
@@ -67,173 +68,204 @@ def figures(distribution: torch.Tensor, female: torch.Tensor, labels: np.ndarray
     mean = (distribution @ YEARS).numpy()
     true = labels[:, 0]
     group = lambda a: sum((a > hi).astype(int) for _, hi in GROUPS[:-1])
-    teens = (true >= 13) & (true <= 17)
+    teens, asian = (true >= 13) & (true <= 17), (labels[:, 2] == 2) & (true >= 25)
     return {
         "mae": float(np.abs(mean - true).mean()),
-        "within5": float((np.abs(mean - true) <= 5).mean()),
         "group": float((group(np.round(mean)) == group(true)).mean()),
         "gender": float(((female.numpy() > 0.5) == labels[:, 1]).mean()),
         "teen18": float((mean[teens] >= 18).mean()),
         "teen25": float((mean[teens] >= 25).mean()),
         "adult25": float((mean[true >= 25] < 25).mean()),
+        "asian25": float((mean[asian] < 25).mean()),
         "child18": float((mean[true <= 12] >= 18).mean()),
         "by_group": [round(float(np.abs(mean - true)[(true >= lo) & (true <= hi)].mean()), 2) for lo, hi in GROUPS],
     }
 
 
-def mixed(x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Blends every chip of a batch with another one (Zhang et al., 'mixup', 2018): the batch, the partners, the share of
-    the chip itself."""
-    share = 0.5 + 0.5 * float(torch.rand(1, generator=generator)) ** 0.7
-    partner = torch.randperm(len(x), generator=generator)
-    return x * share + x[partner] * (1 - share), partner, share
+def portrait_figures(distribution: torch.Tensor, age: np.ndarray) -> dict:
+    error = (distribution @ YEARS).numpy() - age
+    teens, young = (age >= 13) & (age <= 17), (age >= 18) & (age <= 24)
+    return {"p13-17": float(np.abs(error[teens]).mean()), "bias": float(error[teens].mean()), "p18-24": float(np.abs(error[young]).mean()),
+            "pteen25": float((error + age)[teens].__ge__(25).mean())}
 
 
-class Ensemble:
-    """Nets that a student imitates on the very pictures it sees, augmented and mixed (Beyer et al., 'Knowledge
-    distillation: a good teacher is patient and consistent', 2022). Each step asks one of them, about the mirrored chip:
-    over many steps the student learns the mean of all and of both mirrors."""
+def jitter(chips: np.ndarray, side: int, generator: torch.Generator) -> torch.Tensor:
+    """A view as the student sees it this time: cut a little differently, a little other light, sometimes a patch hidden."""
+    x = torch.from_numpy(chips).permute(0, 3, 1, 2).float()
+    count = len(x)
+    uniform = lambda *shape: torch.rand(*shape, generator=generator)
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = 1 + 0.04 * (uniform(count) - 0.5)
+    theta[:, 0, 0] *= torch.where(uniform(count) < 0.5, -1.0, 1.0)  # what the teacher sees in a mirrored face is nearly the same
+    theta[:, :, 2] = 0.04 * (uniform(count, 2) - 0.5)
+    x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+    x = F.grid_sample(x, F.affine_grid(theta, [count, 3, side, side], align_corners=False), mode="bilinear", padding_mode="border", align_corners=False)
+    x = x * (1 + 0.16 * (uniform(count, 1, 1, 1) - 0.5)) * (1 + 0.08 * (uniform(count, 3, 1, 1) - 0.5))
+    for i in torch.randperm(count, generator=generator)[: count // 8].tolist():
+        height, width = (int(side * (0.1 + 0.2 * float(u))) for u in uniform(2))
+        top, left = int(uniform(1) * (side - height)), int(uniform(1) * (side - width))
+        x[i, :, top : top + height, left : left + width] = 255 * uniform(3, 1, 1)
+    return x.clamp(0, 255)
 
-    def __init__(self, names: list[str], where: torch.device):
-        self.nets = []
-        for name in names:
-            state = torch.load(WORK / f"{name}.pt", map_location=where)
-            side = state.get("side", 64)
-            net = age_net.AgeNet(**state.get("net", age_net.STUDENT), grid=side // 16).to(where)
-            net.load_state_dict(state["averaged"])
-            self.nets.append((net.eval().to(memory_format=torch.channels_last), side))
 
-    @torch.no_grad()
-    def opinion(self, x: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Age distributions and P(female) for a batch of chips, 0..255."""
-        net, side = self.nets[step % len(self.nets)]
-        x = x.flip(3)
-        if side != x.shape[-1]:
-            x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
-        age, sex = net(normalise(x))
-        return torch.softmax(age.float(), 1), torch.sigmoid(sex.float())
+class Lessons:
+    """What the student is told about each face: a blend of its label and the teacher's opinions."""
+
+    def __init__(self, faces, share: float):
+        self.faces, self.share = faces, share
+        self.age = torch.from_numpy(faces.age)
+        plain = torch.from_numpy(faces.plain)
+        # A label that the out-of-fold opinions contradict flatly is likely wrong: then they are nearly all that counts.
+        far = ((plain @ YEARS) - self.age[: faces.chips]).abs() > 20
+        trust = torch.ones(len(faces))
+        trust[: faces.chips][far] = 0.1
+        self.label_share = (1 - share) * trust
+        # Portraits' ages are right to half a year, which the opinions are not.
+        self.label_share[faces.chips :] = 0.6
+        self.contradicted = {f"{lo}-{hi}": int((far & (self.age[: faces.chips] >= lo) & (self.age[: faces.chips] <= hi)).sum()) for lo, hi in GROUPS}
+        self.views: dict[int, dict[str, np.ndarray]] = {}
+
+    def refresh(self) -> None:
+        """Takes in the views that were finished since."""
+        import views
+
+        views.opinions(self.faces)
+        for view in views.finished():
+            if view not in self.views:
+                stored = np.load(views.FOLDER / f"opinions-{view}.npz")
+                self.views[view] = {"chips": np.load(views.FOLDER / f"chips-{view}.npy", mmap_mode="r"), **{k: stored[k] for k in stored}}
+
+    def draw(self, index: np.ndarray, rng: np.random.Generator, last: bool) -> tuple:
+        numbers = sorted(self.views)
+        odds = np.array([1.0 + (2.0 if last and v == 0 else 0.0) for v in numbers])
+        which = rng.choice(numbers, size=len(index), p=odds / odds.sum())
+        take = lambda key: np.stack([self.views[v][key][i] for v, i in zip(which, index)])
+        opinion, female = torch.from_numpy(take("dist").astype(np.float32)), torch.from_numpy(take("female").astype(np.float32))
+        opinion = opinion / opinion.sum(1, keepdim=True)
+        chips = index < self.faces.chips
+        # For chips: half from what the teacher sees in this very view, half from its calm look at the plain chip.
+        inner = index[chips]
+        plain = torch.from_numpy(self.faces.plain[inner])
+        opinion[chips] = 0.5 * opinion[chips] + 0.5 * plain / plain.sum(1, keepdim=True)
+        female[chips] = 0.5 * female[chips] + 0.5 * torch.from_numpy(self.faces.plain_female[inner])
+        share = self.label_share[index][:, None]
+        target = share * label_distribution(self.age[index]) + (1 - share) * opinion
+        sex = 0.5 * torch.from_numpy(self.faces.female[index]) + 0.5 * female
+        return take("chips"), target, sex * 0.99 + 0.005, torch.from_numpy(take("hints").astype(np.float32))
+
+
+def odds_of_faces(faces, balance: float, portraits: float) -> np.ndarray:
+    """How often each training face is drawn. Portraits get a fixed share; Asian adults among the chips come more often, lest the net
+    learn that an Asian face is a teenager's."""
+    chips = sampling_weights(faces.age[: faces.chips].astype(int), balance)
+    chips = chips * np.where(faces.asian[: faces.chips] & (faces.age[: faces.chips] >= 25), 1.6, 1.0)
+    rest = sampling_weights(faces.age[faces.chips :].round().astype(int), 0.5)
+    return np.concatenate([chips / chips.sum() * (1 - portraits), rest * portraits])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--role", choices=["teacher", "student"], default="student")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--side", type=int, default=age_net.SIDE)
-    parser.add_argument("--realigned", type=float, default=0.0, help="share of chips taken as the deployed detector and aligner cut them")
-    parser.add_argument("--strength", type=float, default=0.8, help="strength of the augmentation; less in the last fifth")
-    parser.add_argument("--balance", type=float, default=0.35)
-    parser.add_argument("--imitate", nargs="*", default=[], help="checkpoints to imitate")
-    parser.add_argument("--imitation", type=float, default=0.6, help="weight of what they say against the label")
-    parser.add_argument("--gender", type=float, default=1.0, help="weight of the gender's loss; the age's is some ten times as large by itself")
-    parser.add_argument("--mix", type=float, default=0.0, help="share of batches whose chips are mixed; none in the last sixth")
-    parser.add_argument("--name", help="name of the checkpoint; default: the role")
+    parser.add_argument("--balance", type=float, default=0.3)
+    parser.add_argument("--portraits", type=float, default=0.15, help="share of portraits among the faces drawn")
+    parser.add_argument("--opinions", type=float, default=0.7, help="weight of the teacher's opinions about a chip against its label")
+    parser.add_argument("--hints", type=float, default=2.0, help="weight of the feature hints")
+    parser.add_argument("--net", choices=sorted(age_net.SIZES), default=age_net.SIZE)
+    parser.add_argument("--name", default="age", help="name of the checkpoint")
     parser.add_argument("--start", help="checkpoint to start from")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
-    name = args.name or args.role
     if args.threads:
         torch.set_num_threads(args.threads)
+    import portraits
+    import views
 
-    seed_everything(1 if args.role == "teacher" else 2)
+    seed_everything(2)
     _names, labels, pixels = load_chips()
-    train, held = split(labels, near_duplicate_groups(pixels))
-    train_pixels, held_pixels = np.asarray(pixels[train]), np.asarray(pixels[held])
-    ages = torch.from_numpy(np.clip(labels[train, 0], 0, 100)).float()
-    gender = torch.from_numpy(labels[train, 1]).float()
-    realigned = None
-    if args.realigned > 0:
-        import realign
-
-        realign.main()
-        realigned = np.load(realign.PATH, mmap_mode="r")
-
+    _, held = split(labels, near_duplicate_groups(pixels))
+    held_pixels = np.asarray(pixels[held])
+    people = portraits.load()
+    aside = np.array([portraits.held_back(p) for p in people["person"]])
+    faces = views.Faces()
+    lessons = Lessons(faces, args.opinions)
     where = device()
-    ensemble = Ensemble(args.imitate, where) if args.imitate else None
-    net = age_net.TEACHER if args.role == "teacher" else age_net.STUDENT
-    model = age_net.AgeNet(**net, grid=args.side // 16).to(where)
-    model = model.to(memory_format=torch.channels_last)
+    half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    net = age_net.SIZES[args.net]
+    model = age_net.AgeNet(**net, grid=args.side // 16, hints=views.HINTS).to(where).to(memory_format=torch.channels_last)
+    print(f"{args.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {age_net.multiplications(model, args.side) / 1e6:.0f} M multiplications, "
+          f"{faces.chips} chips and {len(faces) - faces.chips} portraits to train on; labels that the opinions contradict by more than 20 years: "
+          f"{lessons.contradicted}", flush=True)
     if args.start:
-        weights = age_net.fitted(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"], args.side // 16)
-        missing, _ = model.load_state_dict(weights, strict=False)
-        print(f"{name}: started from {args.start}, new: {missing}", flush=True)
-    print(f"{name}: {sum(p.numel() for p in model.parameters()):,} parameters, "
-          f"{age_net.multiplications(model, args.side) / 1e6:.0f} M multiplications, "
-          f"{len(train)} training and {len(held)} validation chips", flush=True)
+        model.load_state_dict(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"])
     averaged = {k: v.clone() for k, v in model.state_dict().items()}
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
-    steps = len(train) // args.batch
+    steps = len(faces) // args.batch
     total = steps * args.epochs
-    checkpoint = WORK / f"{name}.pt"
-    first = 0
+    checkpoint, first = WORK / f"{args.name}.pt", 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, map_location=where)
         if state["epoch"] >= args.epochs:
-            print(f"{name}: finished before; delete {checkpoint} to train again")
+            print(f"{args.name}: finished before; delete {checkpoint} to train again")
             return
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         averaged, first = state["averaged"], state["epoch"]
-        print(f"{name}: resumed after epoch {first}", flush=True)
+        print(f"{args.name}: resumed after epoch {first}", flush=True)
 
-    weights = sampling_weights(labels[train, 0], args.balance)
+    odds = odds_of_faces(faces, args.balance, args.portraits)
     for epoch in range(first, args.epochs):
+        lessons.refresh()
         model.train()
         generator = torch.Generator().manual_seed(epoch * 7919 + 17)
-        order = np.random.default_rng(epoch + 1).choice(len(train), size=steps * args.batch, p=weights)
-        side = args.side
+        rng = np.random.default_rng(epoch + 1)
+        order = rng.choice(len(faces), size=steps * args.batch, p=odds)
         started, running = time.time(), 0.0
         for step in range(steps):
             index = order[step * args.batch : (step + 1) * args.batch]
-            done = (epoch * steps + step) / total
-            rate = args.rate * min(1.0, (epoch * steps + step + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * done))
+            at = epoch * steps + step
+            rate = args.rate * min(1.0, (at + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * at / total))
             for groups in optimiser.param_groups:
-                groups["lr"] = float(max(rate, args.rate * 0.005))
-            chips = train_pixels[index]
-            if realigned is not None:
-                swapped = np.flatnonzero(np.random.default_rng(epoch * 100_003 + step).random(args.batch) < args.realigned)
-                chips[swapped] = realigned[index[swapped]]
-            x = torch.from_numpy(chips).permute(0, 3, 1, 2).float()
-            x = augment.chips(x, side, args.strength if done < 0.8 else args.strength * 0.6, generator).to(where)
-            goal = ages[index].to(where)
-            target = label_distribution(ages[index]).to(where)
-            sex_goal = gender[index].to(where) * 0.98 + 0.01
-            if done < 5 / 6 and float(torch.rand(1, generator=generator)) < args.mix:
-                x, partner, share = mixed(x, generator)
-                goal, target, sex_goal = (t * share + t[partner] * (1 - share) for t in (goal, target, sex_goal))
-            if ensemble is not None:
-                hint, sex_hint = ensemble.opinion(x, step)
-                said = args.imitation
-                goal = (1 - said) * goal + said * (hint @ YEARS.to(where))
-                target = (1 - said) * target + said * hint
-                sex_goal = (1 - said) * sex_goal + said * sex_hint
-            with torch.autocast(where.type, dtype=torch.bfloat16, enabled=where.type == "cuda"):
-                age, sex = model(normalise(x))
-            age, sex = age.float(), sex.float()
+                groups["lr"] = float(max(rate, args.rate * 0.003))
+            chips, target, sex_goal, hints = lessons.draw(index, rng, at > 0.8 * total)
+            x = normalise(jitter(chips, args.side, generator)).to(where)
+            target, sex_goal, hints = target.to(where), sex_goal.to(where), hints.to(where)
+            years = YEARS.to(where)
+            with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
+                age, sex, hinted = model.with_hints(x)
+            age, sex, hinted = age.float(), sex.float(), hinted.float()
             log_p = F.log_softmax(age, 1)
-            mean = log_p.exp() @ YEARS.to(where)
+            probability = log_p.exp()
+            above = torch.stack([probability[:, t:].sum(1) for t in DECISIONS], 1).clamp(1e-5, 1 - 1e-5)
+            above_goal = torch.stack([target[:, t:].sum(1) for t in DECISIONS], 1).clamp(0, 1)
             loss = (F.kl_div(log_p, target, reduction="batchmean")
-                    + 0.4 * F.smooth_l1_loss(mean, goal, beta=2.0)
-                    + args.gender * F.binary_cross_entropy_with_logits(sex, sex_goal))
+                    + 0.4 * F.smooth_l1_loss(probability @ years, target @ years, beta=2.0)
+                    + 0.5 * F.binary_cross_entropy(above, above_goal)
+                    + 1.5 * F.binary_cross_entropy_with_logits(sex, sex_goal)
+                    + args.hints * F.mse_loss(hinted, hints))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
             optimiser.step()
             running += float(loss.detach())
-            keep = min(0.998, (epoch * steps + step + 1) / (epoch * steps + step + 100))
+            keep = min(0.998, (at + 1) / (at + 100))
             with torch.no_grad():
                 for key, value in model.state_dict().items():
                     averaged[key].lerp_(value, 1 - keep) if value.is_floating_point() else averaged[key].copy_(value)
+        temporary = checkpoint.with_suffix(".tmp")
         torch.save({"model": model.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1,
-                    "side": side, "net": net}, checkpoint)
-        line = f"{name} epoch {epoch + 1}/{args.epochs} side {side} loss {running / steps:.3f} {time.time() - started:.0f} s"
-        if epoch % 5 == 4 or epoch + 1 == args.epochs:
+                    "side": args.side, "net": net}, temporary)
+        temporary.rename(checkpoint)
+        line = f"{args.name} epoch {epoch + 1}/{args.epochs} views {len(lessons.views)} loss {running / steps:.3f} {time.time() - started:.0f} s"
+        if epoch % 4 == 3 or epoch + 1 == args.epochs:
             current = {k: v.clone() for k, v in model.state_dict().items()}
             model.load_state_dict(averaged)
-            result = figures(*predict(model, held_pixels, side), labels[held])
+            result = figures(*predict(model, held_pixels, args.side), labels[held])
+            result |= portrait_figures(predict(model, people["pixels"][aside], args.side)[0], people["age"][aside])
             model.load_state_dict(current)
             line += " " + json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in result.items()})
         print(line, flush=True)

@@ -12,10 +12,12 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 import detector_net
 import scenes
-from common import WORK, device, seed_everything
+import shipped
+from common import ROOT, WORK, device, seed_everything
 from detector_net import HEIGHT, RANGES, STRIDES, UNITS, WIDTH
 
 
@@ -149,6 +151,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="steps a round")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--start", action="store_true", help="start from models/face-detector.onnx instead of from scratch")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
@@ -160,6 +163,12 @@ def main() -> None:
     model = detector_net.DetectorNet().to(where).to(memory_format=torch.channels_last)
     print(f"detector: {sum(p.numel() for p in model.parameters()):,} parameters; {len(material.faces)} photos with a face, "
           f"{len(material.empty)} + {len(material.objects)} without, {len(material.chips)} chips", flush=True)
+    half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    if args.start:
+        rng = np.random.default_rng(7)
+        batch = normalise(np.stack([scenes.example(material, rng, None)[0] for _ in range(64)])).to(where)
+        shipped.load(model, shipped.convolutions(nn.ModuleList([model.level8, model.heads[0], model.level16, model.heads[1], model.level32, model.heads[2]])),
+                     ROOT / "models" / "face-detector.onnx", batch)
     averaged = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.01)
     checkpoint = WORK / "detector.pt"
@@ -190,7 +199,8 @@ def main() -> None:
             for group in optimiser.param_groups:
                 group["lr"] = float(max(rate, args.rate * 0.01))
             pixels = pixels.numpy() if isinstance(pixels, torch.Tensor) else pixels
-            outputs = model(normalise(pixels).to(where))
+            with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
+                outputs = [o.float() for o in model(normalise(pixels).to(where))]
             loss, values = loss_of(outputs, [w.to(where) for w in wanted])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,0 +1,80 @@
+"""Figures of each version of the models on the same pictures by the same programs: `models/history.json`, the model card's tables
+of before and after.
+
+`python history.py DETECTOR.onnx AGE.onnx` measures two files and keeps the figures under their versions; without arguments the
+shipped ones. Nothing in the file is typed by hand.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import onnx
+
+import robustness
+import teenagers
+from common import ROOT
+
+PATH = ROOT / "models" / "history.json"
+
+
+def version(path: Path) -> str:
+    return {p.key: p.value for p in onnx.load(path).metadata_props}["version"]
+
+
+def load() -> dict:
+    return json.loads(PATH.read_text()) if PATH.is_file() else {"detector": {}, "age": {}}
+
+
+def measure(detector: Path, age: Path) -> dict:
+    """Measures and keeps the figures of both files; returns all figures there are."""
+    history = load()
+    history["detector"][version(detector)] = robustness.found(detector)
+    judged, all_ = teenagers.asian_adults(age)
+    history["age"][version(age)] = {"portraits": teenagers.on_portraits(age), "asian_adults_under_25": [judged, all_], "disguises": teenagers.disguised(age)}
+    PATH.write_text(json.dumps(history, indent=1) + "\n")
+    return history
+
+
+def share(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f} % ({count} of {total})"
+
+
+def detector_table(history: dict) -> str:
+    versions = sorted(history["detector"], key=int)
+    rows = [f"| scene photos of people that training never saw | {' | '.join(f'version {v}' for v in versions)} |", "|---" * (len(versions) + 1) + "|"]
+    for name in history["detector"][versions[-1]]:
+        rows.append(f"| {name} | {' | '.join(share(*history['detector'][v][name]) for v in versions)} |")
+    return "\n".join(rows)
+
+
+def teenagers_table(history: dict) -> str:
+    versions = sorted(history["age"], key=int)
+    cells = lambda text: " | ".join(text(history["age"][v]) for v in versions)
+    portraits = lambda key, digits=2: cells(lambda h: f"{h['portraits'][key]:+.{digits}f}" if key.startswith("bias") else f"{h['portraits'][key]:.{digits}f}")
+    last = history["age"][versions[-1]]["portraits"]
+    return "\n".join([
+        f"| people that training never saw | {' | '.join(f'version {v}' for v in versions)} |",
+        "|---" * (len(versions) + 1) + "|",
+        f"| {last['teens']} portraits of 13-17: mean error, years | {portraits('mae 13-17')} |",
+        f"| the same: bias, years | {portraits('bias 13-17')} |",
+        f"| the same: judged 25 or over | {cells(lambda h: share(h['portraits']['judged 25'], h['portraits']['teens']))} |",
+        f"| {last['young']} portraits of 18-24: mean error, years | {portraits('mae 18-24')} |",
+        f"| Asian adults of 25 and over on validation chips, judged under 25 | {cells(lambda h: share(*h['asian_adults_under_25']))} |",
+    ])
+
+
+def disguise_table(history: dict) -> str:
+    versions = sorted(history["age"], key=int)
+    head = " | ".join(f"let in, version {v} | shift, version {v}" for v in versions)
+    rows = [f"| minors of 13-17, disguised by code | {head} |", "|---" * (2 * len(versions) + 1) + "|"]
+    for i, row in enumerate(history["age"][versions[-1]]["disguises"]):
+        each = [history["age"][v]["disguises"][i] for v in versions]
+        rows.append(f"| {row['disguise']} | " + " | ".join(f"{share(r['allowed'], r['minors'])} | {r['shift']:+.2f}" for r in each) + " |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    files = [Path(a).resolve() for a in sys.argv[1:]] or [ROOT / "models" / "face-detector.onnx", ROOT / "models" / "age-estimator.onnx"]
+    found = measure(*files)
+    print(detector_table(found), teenagers_table(found), disguise_table(found), sep="\n\n")
