@@ -13,10 +13,9 @@ use crate::{
     visit::{Decision, SeenFace, Sighting, Step, VisitTracker},
 };
 
-/// Another face counts as close by from this share of the nearest face's height on.
+/// Another face is near enough to slip in from this share of the nearest face's height on, wherever in the frame it is: faces
+/// are alike in size, so somebody at 0.35 of the height stands not quite three times as far from the camera.
 const COMPANION_SIZE: f32 = 0.35;
-/// And within this many heights of the nearest face.
-const COMPANION_REACH: f32 = 3.5;
 /// A face smaller than this share of what is near enough is a passer-by, not somebody to call closer.
 const CALLED_CLOSER_FROM: f32 = 0.45;
 
@@ -168,13 +167,7 @@ impl Judge {
 
     /// Whether another face close by is not surely old enough. A face that cannot be judged is not surely old enough.
     fn doubtful_companion(&self, visitor: &Face, faces: &[Face], frame: &Frame) -> Result<bool, ModelError> {
-        let height = visitor.bounds.height();
-        for face in faces.iter().filter(|face| *face != visitor) {
-            let near = face.bounds.height() >= height * COMPANION_SIZE
-                && face.bounds.centre().distance(visitor.bounds.centre()) <= height * COMPANION_REACH;
-            if !near {
-                continue;
-            }
+        for face in faces.iter().filter(|face| is_companion(visitor, face)) {
             // A companion stands further back: what is too small for a visitor is judged all the same.
             let Some(chip) = Chip::align(&frame.pixels, &face.landmarks, self.age.chip_side()) else { return Ok(true) };
             if quality::pixels(&chip, &self.quality).is_err() {
@@ -188,8 +181,33 @@ impl Judge {
     }
 }
 
+/// Whether another face belongs to somebody who could slip in with the visitor.
+fn is_companion(visitor: &Face, other: &Face) -> bool {
+    other != visitor && other.bounds.height() >= visitor.bounds.height() * COMPANION_SIZE
+}
+
 /// Whether a picture shows nothing for lack of light: the mean of every 97th byte is below 10 of 255.
 fn is_dark(picture: &image::RgbImage) -> bool {
     let (sum, count) = picture.as_raw().iter().step_by(97).fold((0u64, 0u64), |(s, n), v| (s + u64::from(*v), n + 1));
     count > 0 && sum < 10 * count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vision::BoundingBox;
+
+    fn face(x: f32, height: f32) -> Face {
+        let bounds = BoundingBox { x0: x, y0: 100.0, x1: x + height * 0.8, y1: 100.0 + height };
+        Face { score: 0.9, bounds, landmarks: [bounds.centre(); 5] }
+    }
+
+    #[test]
+    fn a_companion_may_stand_anywhere_in_the_frame() {
+        let adult = face(10.0, 100.0);
+        assert!(is_companion(&adult, &face(480.0, 90.0)), "470 pixels apart, both small");
+        assert!(is_companion(&adult, &face(600.0, 36.0)));
+        assert!(!is_companion(&adult, &face(120.0, 30.0)), "somebody far behind");
+        assert!(!is_companion(&adult, &adult));
+    }
 }
