@@ -160,12 +160,15 @@ where
         _ => Rotation::Deg0,
     };
     let (width, height) = config.size();
+    // The glass of an ILI9341 has its columns in the other order; Linux's own drivers (drm/tiny/ili9341.c, mi0283qt.c,
+    // fbtft) mirror them in all four rotations too, and without that the text stands mirrored.
+    let mirrored = config.driver == DisplayDriver::Ili9341;
     let builder = Builder::new(model, SpiInterface::new(spi, dc, buffer))
         .display_size(width, height)
         .display_offset(config.offset_x, config.offset_y)
         .color_order(if config.driver == DisplayDriver::Ili9341 { ColorOrder::Bgr } else { ColorOrder::Rgb })
         .invert_colors(if config.invert { ColorInversion::Inverted } else { ColorInversion::Normal })
-        .orientation(Orientation::new().rotate(rotation));
+        .orientation(Orientation { rotation, mirrored });
     let size = |e: String| {
         DisplayError::Size(format!(
             "{}x{} at offset {},{} does not fit the controller or it does not answer: {e}",
