@@ -36,6 +36,8 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        // What no table of values can hold, such as a number beyond 64 bits, is refused with its line.
+        parse_toml::<toml::Table>(text, path)?;
         let mut config: Self = parse_toml(text, path)?;
         if let Some(fault) = config.faults().into_iter().next() {
             return Err(fault.at(text, path));
@@ -52,7 +54,9 @@ impl Config {
         if let Some(file) = &config.display.texts_file {
             let file = beside(file);
             let texts = Texts::load(&config.display.language, &file).map_err(|error| {
-                let expected = format!("a file of texts that can be used: {error}");
+                let error = error.to_string();
+                let why = error.strip_prefix("display: ").unwrap_or(&error);
+                let expected = format!("a file of texts that can be used: {why}");
                 Fault::new("display.texts_file", format!("{:?}", file.display().to_string()), &expected).at(text, path)
             })?;
             config.display.own_texts = Some(texts);
@@ -161,6 +165,12 @@ mod tests {
             let message = error(&format!("[policy]\n{text}"));
             assert!(message.contains(&expected.replacen('`', "`policy.", 1)), "{message}");
         }
+    }
+
+    #[test]
+    fn a_number_beyond_all_bounds_is_told_with_its_line() {
+        let message = error("[visit]\n\ngood_frames = 18446744073709551615\n");
+        assert!(message.contains("line 3"), "{message}");
     }
 
     #[test]
