@@ -48,9 +48,8 @@ fn the_bound_of_the_shipped_policy_is_written_down_once() {
     let recipe = makefile.lines().find(|l| l.contains("--max-false-accept")).unwrap();
     assert!(recipe.contains("--max-false-accept $(POLICY_BOUND)"), "{recipe}");
     // The make variable reads it from the policy.
-    let run = std::process::Command::new("sed").args(["-n", "s/^max_false_accept = //p", "models/policy.toml"]);
-    let mut run = run;
-    let output = run.current_dir(repository()).output().unwrap();
+    let read = ["-n", "s/^max_false_accept = //p", "models/policy.toml"];
+    let output = std::process::Command::new("sed").args(read).current_dir(repository()).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim().parse::<f64>().unwrap(), bound);
     assert!(makefile.contains("POLICY_BOUND ?= $(shell sed -n 's/^max_false_accept = //p' models/policy.toml)"));
 }
