@@ -5,7 +5,7 @@ PREFIX ?= /usr
 PYTHON ?= python3
 BINARY = target/release/agegate
 
-.PHONY: all build demo test test-browser lint bench models card policy install packages clean board-test board-soak soak fuzz arm-test deb
+.PHONY: all build demo test test-browser lint bench models card policy config install packages clean board-test board-soak soak fuzz arm-test deb
 
 all: build
 
@@ -49,16 +49,28 @@ card: build
 	cd models/train && $(PYTHON) label_noise.py && $(PYTHON) model_card.py
 	$(PYTHON) scripts/update_readme.py
 
-# The shipped policy, from the validation chips that training never saw.
+# The shipped policy, from the validation chips that training never saw, and whatever POLICY_DATA adds (`--dataset DIR`,
+# `--aligned-dataset DIR`). The bound stands in the policy itself; another one: `make policy POLICY_BOUND=0.03`.
+POLICY_BOUND ?= $(shell sed -n 's/^max_false_accept = //p' models/policy.toml)
+POLICY_DATA ?=
 policy: build
 	cd models/train && $(PYTHON) validation.py
-	$(BINARY) calibrate --dataset $${AGEGATE_TRAIN_WORK:-models/train/work}/validation --aligned --max-false-accept 0.06 --out models/policy.toml
+	$(BINARY) calibrate --aligned-dataset $${AGEGATE_TRAIN_WORK:-models/train/work}/validation $(POLICY_DATA) --max-false-accept $(POLICY_BOUND) --out models/policy.toml
+	$(PYTHON) scripts/update_readme.py
 	$(CARGO) build --release --locked
 
+# The example configuration, as src/config/table.rs has it.
+config: build
+	$(BINARY) generate target/generated
+	cp target/generated/agegate.toml config/agegate.toml
+
+# The unit is written for /usr/bin; it is made to start the program that is installed here.
 install:
 	@test -x $(BINARY) || { echo "$(BINARY) is missing: run 'make build' first" >&2; exit 1; }
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/agegate
-	install -D -m 0644 systemd/agegate.service $(DESTDIR)$(PREFIX)/lib/systemd/system/agegate.service
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/bin/agegate|$(PREFIX)/bin/agegate|g' systemd/agegate.service > target/agegate.service
+	install -m 0644 target/agegate.service $(DESTDIR)$(PREFIX)/lib/systemd/system/agegate.service
 	install -D -m 0644 systemd/agegate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/agegate.conf
 	install -D -m 0644 systemd/60-agegate.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-agegate.rules
 	test -e $(DESTDIR)/etc/agegate/agegate.toml || install -D -m 0644 config/agegate.toml $(DESTDIR)/etc/agegate/agegate.toml

@@ -6,12 +6,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def replace_block(name: str, writer: str, text: str) -> None:
-    """Replaces what stands between the markers of the block `name`, which names the script that writes it, in the one page
-    that has it."""
+def replace_block(name: str, writer: str, text: str, page: pathlib.Path | None = None) -> None:
+    """Replaces what stands between the markers of the block `name`, which names the script that writes it: in `page`, or in
+    the one page that has it."""
     begin, end = f"<!-- {name}: begin, written by {writer} -->", f"<!-- {name}: end -->"
-    pages = [p for p in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if begin in p.read_text()]
-    if len(pages) != 1:
-        sys.exit(f"{begin}: in {len(pages)} pages, expected in one")
-    head, rest = pages[0].read_text().split(begin, 1)
-    pages[0].write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1])
+    there = [page] if page else [p for p in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if begin in p.read_text()]
+    if len(there) != 1:
+        sys.exit(f"{begin}: in {len(there)} pages, expected in one")
+    head, rest = there[0].read_text().split(begin, 1)
+    there[0].write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1])

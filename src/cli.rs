@@ -182,15 +182,31 @@ pub struct DetectArgs {
     pub detector: Option<PathBuf>,
 }
 
+/// Labelled pictures.
+#[derive(Debug, Args)]
+pub struct DatasetArgs {
+    /// Labelled pictures; may be given several times. A folder of files named [age]_[gender]_[ethnicity]_[date].jpg, a
+    /// folder with a labels.csv, or such a CSV, whose columns are path and age, and as far as they are known gender, group and
+    /// person: pictures of one person, and pictures that are nearly the same, count once.
+    #[arg(long, value_name = "DIR", required_unless_present = "aligned_dataset")]
+    pub dataset: Vec<PathBuf>,
+    /// The same for pictures that are aligned chips already, as in UTKFace: the detector is skipped. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub aligned_dataset: Vec<PathBuf>,
+    /// The pictures of every --dataset are aligned chips, too.
+    #[arg(long)]
+    pub aligned: bool,
+    /// Take the settings of visits and of picture quality from this configuration; default: the built-in ones.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// `agegate evaluate`
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Folder of pictures named [age]_[gender]_[ethnicity]_[date].jpg, or a CSV of path,age[,gender[,group]].
-    #[arg(long, value_name = "DIR")]
-    pub dataset: PathBuf,
-    /// The pictures are aligned chips: skip the detector.
-    #[arg(long)]
-    pub aligned: bool,
+    /// Labelled pictures.
+    #[command(flatten)]
+    pub data: DatasetArgs,
     /// Write the figures as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -217,24 +233,22 @@ pub struct EvaluateArgs {
 /// `agegate calibrate`
 #[derive(Debug, Args)]
 pub struct CalibrateArgs {
-    /// Folder or CSV of labelled pictures, as for `evaluate`.
-    #[arg(long, value_name = "DIR")]
-    pub dataset: PathBuf,
-    /// The pictures are aligned chips.
-    #[arg(long)]
-    pub aligned: bool,
-    /// The legal limit in years.
+    /// Labelled pictures.
+    #[command(flatten)]
+    pub data: DatasetArgs,
+    /// The legal limit in years: minors are all who are younger.
     #[arg(long, default_value_t = 18)]
     pub threshold: u8,
-    /// Largest share of 13-17-year-olds let in: the upper end of its 95 % interval stays under it.
+    /// Largest share of the minors of 13 and over let in: the upper end of its 95 % interval stays under it, and that of
+    /// younger children too.
     #[arg(long, default_value_t = 0.01)]
     pub max_false_accept: f64,
     /// Challenge age in years; `auto` chooses it together with the confidence.
     #[arg(long, default_value = "25")]
     pub challenge: String,
-    /// Frames of a simulated visit.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
-    pub frames: u32,
+    /// Good frames that an Allow needs in a simulated visit; default: as configured.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub frames: Option<u32>,
     /// Where to write the policy block; default: standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -246,7 +260,7 @@ pub struct CalibrateArgs {
 /// `agegate generate`
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// Folder to write the manual page and the completions to.
+    /// Folder to write the manual pages, the completions and the example configuration to.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
 }

@@ -7,6 +7,7 @@ use crate::{
     age::AgeEstimate,
     config::Config,
     frame::Frame,
+    measured::{MeasuredWith, statement},
     policy::{Policy, Reason},
     quality::{self, Flaw, QualityLimits},
     vision::{AgeModel, Chip, Detector, Face, ModelError, ModelIdentity, nearest},
@@ -45,6 +46,7 @@ pub struct Judge {
     quality: QualityLimits,
     policy: Policy,
     tracker: VisitTracker,
+    in_force: MeasuredWith,
 }
 
 /// What one frame came to.
@@ -77,7 +79,8 @@ impl Judge {
         }
         let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
         let tracker = VisitTracker::new(config.visit.settings(), policy.clone());
-        Ok(Self { detector, age, score, quality: config.quality, policy, tracker })
+        let in_force = MeasuredWith::now(&policy, &found, &config.visit, config.camera.rate, &config.quality);
+        Ok(Self { detector, age, score, quality: config.quality, policy, tracker, in_force })
     }
 
     /// The age model in use.
@@ -96,6 +99,12 @@ impl Judge {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The policy in a line; with its measured figures only if they hold for the values in force.
+    #[must_use]
+    pub fn policy_statement(&self) -> String {
+        statement(&self.policy, &self.in_force)
     }
 
     /// Whether nobody is before the camera.

@@ -38,7 +38,7 @@ impl LineTrigger {
             let pin = name.clone();
             move |e: gpio_cdev::Error| RelayError::Pin { pin, action, detail: e.to_string() }
         };
-        let line = chip::find(&config.chip)?.get_line(config.line).map_err(failed("finding the start line"))?;
+        let line = chip::line(&config.chip, config.line)?;
         let handle =
             line.request(LineRequestFlags::INPUT, 0, "agegate start").map_err(failed("requesting the start line"))?;
         Ok(Some(Self { handle, level: config.active, before: false, name }))

@@ -2,17 +2,22 @@
 
 use std::fmt::Write as _;
 
-use super::{Exit, Outcome, write};
+use super::{Exit, Outcome, labelled, write};
 use crate::{
     cli::CalibrateArgs,
     evaluate::{
-        Eyes, Input,
-        calibrate::{Temperature, Wish, choose, dataset_hash},
-        dataset::Dataset,
-        visits::visit_readings,
+        Eyes,
+        at_the_gate::Visits,
+        bands,
+        calibrate::{Wish, choose, dataset_hash},
+        temperature::Temperature,
     },
-    policy::Policy,
+    measured::{BandShare, GroupShare},
+    policy::{Policy, PolicyEvidence},
 };
+
+/// Unusable files that are told one by one; the others are counted.
+const TOLD: usize = 20;
 
 /// Runs the command.
 ///
@@ -23,20 +28,25 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
         "auto" => None,
         text => Some(text.parse().map_err(|_| format!("--challenge {text:?}: expected years or auto"))?),
     };
+    let config = labelled::settings(&args.data)?;
+    let mut visit = config.visit;
+    if let Some(frames) = args.frames {
+        visit.good_frames = frames as usize;
+        visit.most_frames = visit.most_frames.max(visit.good_frames);
+    }
     let wish = Wish {
         threshold_age: args.threshold,
         challenge_age,
         max_false_accept: args.max_false_accept,
-        frames: args.frames as usize,
+        visit,
+        quality: config.quality,
     };
+    wish.check()?;
     let eyes = Eyes::load(None, args.age_model.as_deref())?;
-    let set = Dataset::open(&args.dataset)?;
-    for rejected in &set.rejected {
-        eprintln!("not used: {}: {}", rejected.place, rejected.reason);
-    }
-    let input = if args.aligned { Input::Chips } else { Input::Pictures };
-    let readings = visit_readings(&eyes, &set.samples, input, wish.frames)?;
-    let (policy, temperature) = choose(&readings, wish, &eyes.age.identity().to_string(), dataset_hash(&set.samples))?;
+    let set = labelled::open(&args.data)?;
+    let mut visits = Visits::begin(&eyes, &set, &wish.setting())?;
+    tell(set.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)).chain(visits.unused.iter().cloned()));
+    let (policy, temperature) = choose(&mut visits, &eyes, &wish, dataset_hash(&set.samples))?;
     let text = block(&policy, &temperature)?;
     match &args.out {
         Some(path) => {
@@ -48,42 +58,28 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     Ok(Exit::Success)
 }
 
+/// Says on standard error what was not used.
+fn tell(unused: impl Iterator<Item = String>) {
+    let mut more = 0usize;
+    for (k, what) in unused.enumerate() {
+        if k < TOLD {
+            eprintln!("not used: {what}");
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        eprintln!("not used: {more} more");
+    }
+}
+
 /// The policy as TOML, with what it means before it.
 fn block(policy: &Policy, t: &Temperature) -> Result<String, toml::ser::Error> {
-    let mut text = String::from("# Made by `agegate calibrate`; use it with `policy_file` in the configuration.\n");
-    if let Some(e) = &policy.evidence {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "#\n# Of 1,000 people of 13 to 17 years, {:.0} are let in (13-15: {:.0}, 16-17: {:.0}); with 95 % confidence fewer than {:.0}.",
-            e.false_accept * 1e3,
-            e.false_accept_13_15 * 1e3,
-            e.false_accept_16_17 * 1e3,
-            (e.false_accept_high * 1e3).ceil()
-        );
-        if let (Some(share), Some(high)) = (e.false_accept_0_12, e.false_accept_0_12_high) {
-            let _ = writeln!(
-                text,
-                "# Of 1,000 children under 13, {:.0} are let in; with 95 % confidence fewer than {:.0}.",
-                share * 1e3,
-                (high * 1e3).ceil()
-            );
-        }
-        let _ = writeln!(
-            text,
-            "# Of 1,000 people of {} or over, {:.0} are asked for ID (18-24: {:.0}, 25-34: {:.0}, 35 and over: {:.0}).",
-            policy.threshold_age,
-            e.false_reject * 1e3,
-            e.false_reject_18_24 * 1e3,
-            e.false_reject_25_34 * 1e3,
-            e.false_reject_35_up * 1e3
-        );
-        let _ = writeln!(
-            text,
-            "# Measured on {} pictures of minors and {} of adults, each as a simulated visit of {} frames, one try.",
-            e.minors, e.adults, e.frames
-        );
+    let mut text = String::from("# Made by `agegate calibrate`; use it with `policy_file` in the configuration.\n#\n");
+    for line in policy.evidence.iter().flat_map(|e| sentences(policy, e)) {
+        text += &format!("# {line}\n");
     }
+    // Writing to a String cannot fail.
     let _ = writeln!(
         text,
         "# Temperature, on folds that its fit did not see: negative log-likelihood {:.3} before, {:.3} after; calibration error of P(age >= T) {:.4} before, {:.4} after.\n",
@@ -91,4 +87,66 @@ fn block(policy: &Policy, t: &Temperature) -> Result<String, toml::ser::Error> {
     );
     text.push_str(&toml::to_string(policy)?);
     Ok(text)
+}
+
+fn per_thousand(share: f64) -> String {
+    format!("{:.0}", share * 1e3)
+}
+
+/// What the figures mean, a sentence a line.
+fn sentences(policy: &Policy, e: &PolicyEvidence) -> Vec<String> {
+    let (hard, threshold) = (bands::hard_minors(policy.threshold_age), policy.threshold_age);
+    let fewer = |high: f64| format!("with 95 % confidence fewer than {:.0}", (high * 1e3).ceil());
+    let list = |bands: &[&BandShare]| {
+        bands.iter().map(|b| format!("{}: {}", b.ages, per_thousand(b.share))).collect::<Vec<_>>().join(", ")
+    };
+    let children = bands::children(threshold).map(bands::Band::label);
+    let older: Vec<&BandShare> = e.minors_by_age.iter().filter(|b| Some(&b.ages) != children.as_ref()).collect();
+    let parts = if older.len() > 1 { format!(" ({})", list(&older)) } else { String::new() };
+    let ages = if hard.low == 0 {
+        format!("under {threshold} years")
+    } else {
+        format!("of {} to {} years", hard.low, hard.high)
+    };
+    let mut lines = vec![format!(
+        "Of 1,000 people {ages}, {} are let in{parts}; {}.",
+        per_thousand(e.false_accept),
+        fewer(e.false_accept_high)
+    )];
+    if let Some(b) = e.minors_by_age.iter().find(|b| Some(&b.ages) == children.as_ref()) {
+        let (share, high) = (per_thousand(b.share), fewer(b.high));
+        lines.push(format!("Of 1,000 children under {}, {share} are let in; {high}.", hard.low));
+    }
+    let adults = list(&e.adults_by_age.iter().collect::<Vec<_>>());
+    lines.push(format!(
+        "Of 1,000 people of {threshold} or over, {} are asked for ID ({adults}).",
+        per_thousand(e.false_reject)
+    ));
+    let of_groups = |value: &dyn Fn(&GroupShare) -> Option<String>| {
+        let named = e.groups.iter().filter_map(|g| Some(format!("{}: {}", g.name, value(g)?)));
+        named.collect::<Vec<_>>().join(", ")
+    };
+    // By age it is said above.
+    let by_age = |g: &GroupShare| g.name.starts_with(|c: char| c.is_ascii_digit());
+    let asked = of_groups(&|g| g.false_reject.filter(|_| !by_age(g)).map(per_thousand));
+    if !asked.is_empty() {
+        lines.push(format!("Asked for ID, of 1,000 adults: {asked}."));
+    }
+    let refused = of_groups(&|g| {
+        Some(format!("{} ({})", per_thousand(g.views_refused), per_thousand(g.views_refused_half_light)))
+    });
+    lines.push(format!("Refused for light or focus, of 1,000 views (of the same views in half the light): {refused}."));
+    let w = &e.measured_with;
+    lines.push(format!(
+        "Measured on {} people under {threshold} and {} of {threshold} or over in {} pictures, each a simulated visit that is judged after each of {} to {} good frames, one try; a person counts once.",
+        e.minors, e.adults, e.pictures, w.good_frames, w.most_frames
+    ));
+    for s in &e.sources {
+        let let_in = s.false_accept.map_or_else(String::new, |f| {
+            format!(", {} of 1,000 let in, {}", per_thousand(f), fewer(s.false_accept_high.unwrap_or(1.0)))
+        });
+        let asked = s.false_reject.map_or_else(String::new, |f| format!(", {} of 1,000 asked for ID", per_thousand(f)));
+        lines.push(format!("Source {}: {} people {ages}{let_in}; {} adults{asked}.", s.name, s.minors, s.adults));
+    }
+    lines
 }

@@ -33,7 +33,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         Ok(judge) => {
             list.good("face detector", &judge.detector_model().to_string());
             list.good("age model", &judge.age_model().to_string());
-            list.good("policy", &policy_line(&judge));
+            list.good("policy", &judge.policy_statement());
         }
         Err(error) => list.bad("models and policy", &chain(&error)),
     }
@@ -85,23 +85,6 @@ impl List {
             Err(error) => self.bad(what, &chain(&error)),
         }
     }
-}
-
-fn policy_line(judge: &Judge) -> String {
-    let p = judge.policy();
-    let basis = p.evidence.as_ref().map_or_else(
-        || "no figures with it: run `agegate calibrate`".into(),
-        |e| {
-            format!(
-                "{:.2} % of {} minors let in, at most {:.2} % with 95 % confidence; {:.1} % of adults asked for ID",
-                e.false_accept * 100.0,
-                e.minors,
-                e.false_accept_high * 100.0,
-                e.false_reject * 100.0
-            )
-        },
-    );
-    format!("{} and over at P >= {}, challenge age {}; {basis}", p.threshold_age, p.confidence, p.challenge_age)
 }
 
 fn camera(list: &mut List, config: &Config) {

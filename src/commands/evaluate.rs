@@ -2,11 +2,21 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use super::{Exit, Outcome, write};
+use super::{Exit, Outcome, labelled, write};
 use crate::{
     cli::EvaluateArgs,
     config::load_policy,
-    evaluate::{Eyes, Input, Readings, dataset::Dataset, figures::Figures, read_all, report::Report, visits::measure},
+    evaluate::{
+        Eyes, Readings,
+        at_the_gate::Visits,
+        dataset::Dataset,
+        figures::Figures,
+        read_all,
+        repeats::{choose, measure},
+        report::Report,
+        visits::Setting,
+    },
+    measured::{MeasuredWith, statement},
     policy::Policy,
 };
 
@@ -20,11 +30,12 @@ const MOST_VISITORS: usize = 500;
 pub fn run(args: &EvaluateArgs) -> Outcome {
     let eyes = Eyes::load(args.detector.as_deref(), args.age_model.as_deref())?;
     let policy = policy_of_report(args, &eyes)?;
-    let input = if args.aligned { Input::Chips } else { Input::Pictures };
-    let set = Dataset::open(&args.dataset)?;
-    let readings = read_all(&eyes, set, input)?;
-    let figures = Figures::of(&readings, input, eyes.age.identity())
-        .ok_or("no face was found in any of the pictures (are they aligned chips? then add --aligned)")?;
+    let set = labelled::open(&args.data)?;
+    let sources = set.sources.clone();
+    let readings = read_all(&eyes, set)?;
+    let figures = Figures::of(&readings, eyes.age.identity()).ok_or(
+        "no face was found in any of the pictures (are they aligned chips? then give them with --aligned-dataset)",
+    )?;
     print!("{figures}");
     if let Some(path) = &args.json {
         write(path, serde_json::to_vec_pretty(&figures)?)?;
@@ -33,8 +44,17 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
         write(path, predictions(&readings))?;
     }
     if let Some(folder) = &args.report {
-        let samples: Vec<_> = readings.read.iter().map(|r| r.sample.clone()).collect();
-        let visits = measure(&eyes, &samples, input, &policy, MOST_VISITORS)?;
+        let people: Vec<_> = readings.read.iter().map(|r| (&r.sample, r.person)).collect();
+        let samples = choose(&people, policy.threshold_age, MOST_VISITORS).into_iter().cloned().collect();
+        let visitors = Dataset { sources, samples, rejected: Vec::new() };
+        let config = labelled::settings(&args.data)?;
+        let setting = Setting { visit: config.visit.settings(), quality: config.quality };
+        let model = eyes.age.identity().to_string();
+        let values = MeasuredWith::now(&policy, &model, &config.visit, config.camera.rate, &config.quality);
+        let line = statement(&policy, &values);
+        println!("policy: {line}");
+        let mut visits = Visits::begin(&eyes, &visitors, &setting)?;
+        let visits = measure(&eyes, &mut visits, &setting, &policy, values, line)?;
         Report::of(figures, &readings.read, visits).write(folder, &readings.read, args.with_pictures)?;
         println!("report: {}", folder.join("report.html").display());
     }

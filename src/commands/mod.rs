@@ -6,6 +6,7 @@ pub mod demo;
 pub mod detect;
 pub mod evaluate;
 pub mod generate;
+mod labelled;
 pub mod log;
 pub mod relay;
 pub mod replay;

@@ -36,6 +36,7 @@ pub fn run(args: &RunArgs) -> Outcome {
     let mut gate = build(&config, judge, &args.config)?;
     notify(&[NotifyState::Ready]);
     log::info!("agegate {} runs; policy {}", env!("CARGO_PKG_VERSION"), gate.judge.policy().identity());
+    log::info!("policy: {}", gate.judge.policy_statement());
     loop {
         let mut around = Daemon { signals: &signals, last_fed: Instant::now() - Duration::from_secs(60) };
         match gate.run(&mut around) {
@@ -67,6 +68,7 @@ pub fn run(args: &RunArgs) -> Outcome {
         gate = match built {
             Ok(gate) => {
                 log::info!("configuration read anew; policy {}", gate.judge.policy().identity());
+                log::info!("policy: {}", gate.judge.policy_statement());
                 gate
             }
             Err(error) => {

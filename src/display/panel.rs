@@ -81,7 +81,6 @@ impl Display for PanelDisplay {
 /// # Errors
 /// [`DisplayError`] with what is missing.
 pub fn open(config: &DisplayConfig) -> Result<Box<dyn Display>, DisplayError> {
-    let texts = Texts::load(&config.language, config.texts_file.as_deref())?;
     if config.driver == DisplayDriver::None {
         return Ok(Box::new(NoDisplay));
     }
@@ -93,8 +92,8 @@ pub fn open(config: &DisplayConfig) -> Result<Box<dyn Display>, DisplayError> {
         "display {:?} on {} ({}x{}, turned by {})",
         config.driver,
         config.spi.display(),
-        config.width,
-        config.height,
+        config.size().0,
+        config.size().1,
         config.rotation
     );
     let panel: Box<dyn Panel> = match config.driver {
@@ -103,16 +102,14 @@ pub fn open(config: &DisplayConfig) -> Result<Box<dyn Display>, DisplayError> {
         DisplayDriver::Ssd1306 | DisplayDriver::None => mono_panel(spi, dc, reset, config, &mut delay)?,
     };
     let mono = config.driver == DisplayDriver::Ssd1306;
-    Ok(Box::new(PanelDisplay::new(panel, texts, turned_size(config), mono, name)))
+    Ok(Box::new(PanelDisplay::new(panel, config.texts(), turned_size(config), mono, name)))
 }
 
 /// Size after rotation.
 #[must_use]
 pub fn turned_size(config: &DisplayConfig) -> Size {
-    let (w, h) = match config.driver {
-        DisplayDriver::Ssd1306 => (128, 64),
-        _ => (u32::from(config.width), u32::from(config.height)),
-    };
+    let (w, h) = config.size();
+    let (w, h) = (u32::from(w), u32::from(h));
     if config.rotation.is_multiple_of(180) { Size::new(w, h) } else { Size::new(h, w) }
 }
 
@@ -130,8 +127,7 @@ fn open_spi(config: &DisplayConfig) -> Result<SpidevDevice, DisplayError> {
 
 fn output(label: &str, line: u32, what: &str) -> Result<CdevPin, DisplayError> {
     let failed = |detail: String| DisplayError::Open { what: format!("line {line} of {label:?} ({what})"), detail };
-    let line =
-        chip::find(label).map_err(|e| failed(e.to_string()))?.get_line(line).map_err(|e| failed(e.to_string()))?;
+    let line = chip::line(label, line).map_err(|e| failed(e.to_string()))?;
     let handle =
         line.request(gpio_cdev::LineRequestFlags::OUTPUT, 1, "agegate display").map_err(|e| failed(e.to_string()))?;
     CdevPin::new(handle).map_err(|e| failed(e.to_string()))
@@ -163,16 +159,20 @@ where
         270 => Rotation::Deg270,
         _ => Rotation::Deg0,
     };
+    let (width, height) = config.size();
+    // The glass of an ILI9341 has its columns in the other order; Linux's own drivers (drm/tiny/ili9341.c, mi0283qt.c,
+    // fbtft) mirror them in all four rotations too, and without that the text stands mirrored.
+    let mirrored = config.driver == DisplayDriver::Ili9341;
     let builder = Builder::new(model, SpiInterface::new(spi, dc, buffer))
-        .display_size(config.width, config.height)
+        .display_size(width, height)
         .display_offset(config.offset_x, config.offset_y)
         .color_order(if config.driver == DisplayDriver::Ili9341 { ColorOrder::Bgr } else { ColorOrder::Rgb })
         .invert_colors(if config.invert { ColorInversion::Inverted } else { ColorInversion::Normal })
-        .orientation(Orientation::new().rotate(rotation));
+        .orientation(Orientation { rotation, mirrored });
     let size = |e: String| {
         DisplayError::Size(format!(
             "{}x{} at offset {},{} does not fit the controller or it does not answer: {e}",
-            config.width, config.height, config.offset_x, config.offset_y
+            width, height, config.offset_x, config.offset_y
         ))
     };
     Ok(match reset {

@@ -42,11 +42,10 @@ impl Texts {
     ///
     /// # Errors
     /// [`DisplayError::Texts`] if it cannot be read, or has an unknown key or a character that the font lacks.
-    pub fn load(language: &str, file: Option<&Path>) -> Result<Self, DisplayError> {
-        let Some(path) = file else { return Ok(Self::shipped(language)) };
+    pub fn load(language: &str, path: &Path) -> Result<Self, DisplayError> {
         let wrong = |what: String| DisplayError::Texts(format!("texts {}: {what}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("cannot read the file: {e}")))?;
-        let own: toml::Table = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let own: toml::Table = toml::from_str(&text).map_err(|e| wrong(place(&text, &e)))?;
         let base = if language == "de" { GERMAN } else { ENGLISH };
         let mut merged: toml::Table = toml::from_str(base).map_err(|e| wrong(e.to_string()))?;
         merged.extend(own);
@@ -83,6 +82,12 @@ impl Texts {
     }
 }
 
+/// What TOML says, with its line, on one line.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+    format!("line {line}: {}", error.message().split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +103,7 @@ mod tests {
     fn a_file_may_replace_some_of_the_texts() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "welcome = [\"Bienvenue\", \"Entrez\"]\n").unwrap();
-        let texts = Texts::load("en", Some(file.path())).unwrap();
+        let texts = Texts::load("en", file.path()).unwrap();
         assert_eq!(texts.of(Screen::Welcome)[0], "Bienvenue");
         assert_eq!(texts.of(Screen::Idle), Texts::shipped("en").of(Screen::Idle));
     }
@@ -110,7 +115,7 @@ mod tests {
         {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();
-            let message = Texts::load("en", Some(file.path())).unwrap_err().to_string();
+            let message = Texts::load("en", file.path()).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
     }

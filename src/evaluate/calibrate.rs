@@ -1,23 +1,33 @@
 //! `agegate calibrate`: the policy that keeps a bound on the minors let in, with the figures that it rests on.
 //!
-//! 1. Each picture becomes a simulated visit; its frames are pooled as at the gate.
+//! 1. Each picture becomes a simulated visit, which the gate's own tracker judges after each good frame.
 //! 2. One temperature is fitted to the pooled distributions by their likelihood (Guo et al. 2017), cross-validated.
-//! 3. The lowest confidence is chosen at which the upper end of the 95 % interval of the share of 13-17-year-olds let in
-//!    stays under the bound, and that of younger children too. Being surer asks more adults for ID and lets no more
+//! 3. The lowest confidence is chosen at which the upper end of the 95 % interval of the share of minors of 13 and over let
+//!    in stays under the bound, and that of younger children too. Being surer asks more adults for ID and lets no more
 //!    minors in, so the lowest is the best.
 
-use serde::Serialize;
-
 use super::{
-    Reading,
+    Eyes,
+    at_the_gate::{Visits, evidence, judge, let_in, turned_away},
+    bands::{self, Band},
     dataset::Sample,
-    figures::{calibration_error, negative_log_likelihood, share_of},
-    statistics::{Interval, share},
+    people::count,
+    statistics::share,
+    temperature::{Case, Temperature, fit_temperature},
+    visits::{Setting, View},
 };
-use crate::policy::{Policy, PolicyEvidence};
+use crate::{
+    config::{
+        VisitConfig,
+        table::{self, High, Low, Range},
+    },
+    measured::MeasuredWith,
+    policy::Policy,
+    quality::QualityLimits,
+};
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wish {
     /// Legal limit in years.
     pub threshold_age: u8,
@@ -25,23 +35,66 @@ pub struct Wish {
     pub challenge_age: Option<u8>,
     /// Bound on the upper end of the interval.
     pub max_false_accept: f64,
-    /// Frames of a visit.
-    pub frames: usize,
+    /// How the gate runs visits.
+    pub visit: VisitConfig,
+    /// Which views count there.
+    pub quality: QualityLimits,
+}
+
+impl Wish {
+    /// How the simulated gate is set.
+    #[must_use]
+    pub fn setting(&self) -> Setting {
+        Setting { visit: self.visit.settings(), quality: self.quality }
+    }
+
+    /// Whether it can be asked for.
+    ///
+    /// # Errors
+    /// [`CalibrateError::Wish`].
+    pub fn check(&self) -> Result<(), CalibrateError> {
+        let wrong = |text: String| Err(CalibrateError::Wish(text));
+        let (threshold, challenge) = (bounds("policy.threshold_age"), bounds("policy.challenge_age"));
+        if !(threshold.0..=threshold.1).contains(&f64::from(self.threshold_age)) {
+            let (low, high) = threshold;
+            return wrong(format!("--threshold {}: expected {low} to {high} years", self.threshold_age));
+        }
+        if !(1e-6..=0.5).contains(&self.max_false_accept) {
+            return wrong(format!("--max-false-accept {}: expected 0.000001 to 0.5", self.max_false_accept));
+        }
+        if let Some(c) = self.challenge_age.filter(|c| *c < self.threshold_age || f64::from(*c) > challenge.1) {
+            let expected = format!("expected the threshold {} to {} years, or auto", self.threshold_age, challenge.1);
+            return wrong(format!("--challenge {c}: {expected}"));
+        }
+        Ok(())
+    }
+}
+
+/// The fixed ends of a key's range.
+fn bounds(key: &str) -> (f64, f64) {
+    match table::range(key) {
+        Some(Range::Within(low, High::At(high) | High::Below(high), _)) => {
+            (if let Low::At(low) = low { low } else { f64::MIN }, high)
+        }
+        _ => (f64::MIN, f64::MAX),
+    }
 }
 
 /// Why no policy can be made.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Debug, thiserror::Error)]
 pub enum CalibrateError {
     /// The bound is beyond what so few minors can show.
-    #[error("{minors} pictures of 13-17-year-olds cannot support a bound of {:.2} %: even without a single one let in, the upper end of the 95 % interval is {:.2} %. It takes at least {needed} of them", bound * 100.0, best * 100.0)]
+    #[error("{minors} people of {ages} years cannot support a bound of {:.2} %: even without a single one let in, the upper end of the 95 % interval is {:.2} %. It takes at least {needed} of them (pictures of one person, and pictures that are nearly the same, count once)", bound * 100.0, best * 100.0)]
     TooFewMinors {
-        /// Pictures of minors.
+        /// Such people.
         minors: usize,
+        /// Their ages.
+        ages: String,
         /// Bound asked for.
         bound: f64,
         /// Upper end with none let in.
         best: f64,
-        /// Pictures it takes.
+        /// People it takes.
         needed: usize,
     },
     /// No adults to state a false reject rate for.
@@ -50,75 +103,22 @@ pub enum CalibrateError {
     /// No confidence below 1 keeps the bound.
     #[error("no confidence below 1 keeps {:.2} % of the {minors} minors out as asked: the model is too sure of {sure} of them; look at their labels (`evaluate --report`), or raise the challenge age", bound * 100.0)]
     Unreachable {
-        /// Pictures of minors.
+        /// People of 13 years or more under the threshold age.
         minors: usize,
         /// Bound asked for.
         bound: f64,
-        /// Minors with P(age >= T) of practically 1.
+        /// Those whom even the surest policy lets in.
         sure: usize,
     },
     /// A wish out of range.
     #[error("{0}")]
     Wish(String),
+    /// The visits could not be simulated to their end.
+    #[error("{0}")]
+    Visits(String),
 }
 
-/// The fitted temperature and what it brings.
-#[derive(Clone, Debug, Serialize)]
-pub struct Temperature {
-    /// Fitted on all readings.
-    pub value: f32,
-    /// Negative log-likelihood on folds that the fit did not see, before and after.
-    pub held_out_nll: [f64; 2],
-    /// Expected calibration error of P(age >= T), before and after, on those folds.
-    pub held_out_ece: [f64; 2],
-}
-
-const FOLDS: usize = 5;
-
-/// Fits the temperature by golden-section search on the log-likelihood, and measures it by five-fold cross-validation.
-#[must_use]
-pub fn fit_temperature(readings: &[Reading], threshold: u8) -> Temperature {
-    let fold_of = |k: usize| k * 7919 % FOLDS;
-    let (mut nll, mut before, mut after) = ([0.0; 2], Vec::new(), Vec::new());
-    for fold in 0..FOLDS {
-        let (inside, outside): (Vec<_>, Vec<_>) = readings.iter().enumerate().partition(|(k, _)| fold_of(*k) != fold);
-        let fitted = search(&inside.iter().map(|(_, r)| *r).collect::<Vec<_>>());
-        let outside: Vec<&Reading> = outside.into_iter().map(|(_, r)| r).collect();
-        let weight = outside.len() as f64 / readings.len().max(1) as f64;
-        nll[0] += weight * negative_log_likelihood(outside.iter().copied(), 1.0);
-        nll[1] += weight * negative_log_likelihood(outside.iter().copied(), fitted);
-        for r in outside {
-            let truth = r.sample.age >= u32::from(threshold);
-            before.push((r.estimate.at_least(threshold), truth));
-            after.push((r.estimate.tempered(fitted).at_least(threshold), truth));
-        }
-    }
-    let value = search(&readings.iter().collect::<Vec<_>>());
-    Temperature { value, held_out_nll: nll, held_out_ece: [calibration_error(&before), calibration_error(&after)] }
-}
-
-fn search(readings: &[&Reading]) -> f32 {
-    let cost = |log: f64| negative_log_likelihood(readings.iter().copied(), log.exp() as f32);
-    let golden = (5f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (0.3f64.ln(), 4f64.ln());
-    let (mut a, mut b) = (high - golden * (high - low), low + golden * (high - low));
-    let (mut fa, mut fb) = (cost(a), cost(b));
-    for _ in 0..24 {
-        if fa < fb {
-            (high, b, fb) = (b, a, fa);
-            a = high - golden * (high - low);
-            fa = cost(a);
-        } else {
-            (low, a, fa) = (a, b, fb);
-            b = low + golden * (high - low);
-            fb = cost(b);
-        }
-    }
-    // Four digits: what the policy file shows is what the gate uses.
-    ((((low + high) / 2.0).exp() * 1e4).round() / 1e4) as f32
-}
-
-/// Pictures of minors that a bound takes, if none of them is let in.
+/// People under age that a bound takes, if none of them is let in.
 #[must_use]
 pub fn minors_needed(bound: f64) -> usize {
     let (mut low, mut high) = (1, 100_000_000);
@@ -129,124 +129,144 @@ pub fn minors_needed(bound: f64) -> usize {
     low
 }
 
-/// Chooses the policy. `readings` are those of simulated visits, at temperature 1.
+/// The highest confidence that is tried, in thousandths.
+const SUREST: u32 = 999;
+/// The oldest challenge age that `auto` tries, years.
+const OLDEST_CHALLENGE: u8 = 30;
+
+/// Chooses the policy. The visits are those that [`Visits::begin`] began.
 ///
 /// # Errors
 /// [`CalibrateError`].
 pub fn choose(
-    readings: &[Reading],
-    wish: Wish,
-    model: &str,
+    visits: &mut Visits,
+    eyes: &Eyes,
+    wish: &Wish,
     dataset: String,
 ) -> Result<(Policy, Temperature), CalibrateError> {
-    if !(10..=30).contains(&wish.threshold_age) {
-        return Err(CalibrateError::Wish(format!("--threshold {}: expected 10 to 30 years", wish.threshold_age)));
+    wish.check()?;
+    enough(visits, wish)?;
+    let temperature = fit(visits, wish.threshold_age);
+    let model = eyes.age.identity().to_string();
+    // Whom a stricter policy lets in early, every laxer one does too: only the other visits go on, first as far as a policy
+    // takes that is well above what the first frames ask for, and to the strictest of all only if that is not enough.
+    let guess = needed_for_the_first_frames(visits, wish, &model, temperature.value);
+    for surest in [guess.map(|k| k + (SUREST - k).div_ceil(2)), Some(SUREST)].into_iter().flatten() {
+        let strictest = candidate(wish, &model, temperature.value, oldest_challenge(wish), surest);
+        visits.extend(eyes, &wish.setting(), &strictest).map_err(|e| CalibrateError::Visits(e.to_string()))?;
+        match pick(visits, wish, &model, temperature.value, surest, &dataset) {
+            Err(CalibrateError::Unreachable { .. }) if surest < SUREST => {}
+            done => return Ok((done?, temperature)),
+        }
     }
-    if !(1e-6..=0.5).contains(&wish.max_false_accept) {
-        return Err(CalibrateError::Wish(format!(
-            "--max-false-accept {}: expected 0.000001 to 0.5",
-            wish.max_false_accept
-        )));
-    }
-    if wish.challenge_age.is_some_and(|c| c < wish.threshold_age || c > 60) {
-        return Err(CalibrateError::Wish(format!(
-            "--challenge: expected the threshold {} to 60 years, or auto",
-            wish.threshold_age
-        )));
-    }
-    let minors = readings.iter().filter(|r| (13..=17).contains(&r.sample.age)).count();
+    Err(CalibrateError::Visits("the strictest policy was tried and gave no answer".into()))
+}
+
+/// The confidence, in thousandths, that keeps the bound where every visit is decided by its first good frames: a guess.
+fn needed_for_the_first_frames(visits: &Visits, wish: &Wish, model: &str, temperature: f32) -> Option<u32> {
+    let first = VisitConfig { most_frames: wish.visit.good_frames, ..wish.visit.clone() };
+    let policy = pick(visits, &Wish { visit: first, ..wish.clone() }, model, temperature, SUREST, "").ok()?;
+    Some((policy.confidence * 1000.0).round() as u32)
+}
+
+/// Whether there are people enough to say anything.
+fn enough(visits: &Visits, wish: &Wish) -> Result<(), CalibrateError> {
+    let hard = bands::hard_minors(wish.threshold_age);
+    let minors = people_aged(visits, hard);
     let best = share(0, minors).map_or(1.0, |s| s.high);
     if best >= wish.max_false_accept {
         return Err(CalibrateError::TooFewMinors {
             minors,
+            ages: hard.label(),
             bound: wish.max_false_accept,
             best,
             needed: minors_needed(wish.max_false_accept),
         });
     }
-    if !readings.iter().any(|r| r.sample.age >= u32::from(wish.threshold_age)) {
+    if people_aged(visits, bands::adults(wish.threshold_age)) == 0 {
         return Err(CalibrateError::NoAdults(wish.threshold_age));
     }
-    let temperature = fit_temperature(readings, wish.threshold_age);
-    let tempered: Vec<Reading> =
-        readings.iter().map(|r| Reading { estimate: r.estimate.tempered(temperature.value), ..r.clone() }).collect();
-    let challenges: Vec<u8> =
-        wish.challenge_age.map_or_else(|| (wish.threshold_age..=30.max(wish.threshold_age)).collect(), |c| vec![c]);
-    let candidates = challenges.into_iter().filter_map(|challenge_age| {
-        let confidence = lowest_confidence(&tempered, wish, challenge_age)?;
-        let policy = Policy {
-            threshold_age: wish.threshold_age,
-            challenge_age,
-            confidence,
-            deny_confidence: None,
-            temperature: temperature.value,
-            model: Some(model.to_owned()),
-            evidence: None,
-        };
-        let rejected =
-            rate(&tempered, u32::from(wish.threshold_age), u32::MAX, |r| !policy.surely_old_enough(&r.estimate))?;
-        Some((rejected.value, policy))
+    Ok(())
+}
+
+fn people_aged(visits: &Visits, band: Band) -> usize {
+    count(visits.recordings.iter().filter(|r| band.has(r.sample.age)).map(|r| r.person))
+}
+
+/// The temperature of the good views that the visits have so far.
+fn fit(visits: &Visits, threshold: u8) -> Temperature {
+    let cases: Vec<Case<'_>> = visits.recordings.iter().map(Case::of).filter(|c| !c.views.is_empty()).collect();
+    fit_temperature(&cases, threshold)
+}
+
+fn oldest_challenge(wish: &Wish) -> u8 {
+    wish.challenge_age.unwrap_or_else(|| OLDEST_CHALLENGE.max(wish.threshold_age))
+}
+
+fn candidate(wish: &Wish, model: &str, temperature: f32, challenge_age: u8, thousandths: u32) -> Policy {
+    Policy {
+        threshold_age: wish.threshold_age,
+        challenge_age,
+        confidence: thousandths as f32 / 1000.0,
+        deny_confidence: None,
+        temperature,
+        model: Some(model.to_owned()),
+        evidence: None,
+    }
+}
+
+/// The policy that asks the fewest adults for ID of those that keep the bound. The visits are recorded as far as a policy
+/// takes whose confidence is `surest` thousandths; none above that is tried.
+fn pick(
+    visits: &Visits,
+    wish: &Wish,
+    model: &str,
+    temperature: f32,
+    surest: u32,
+    dataset: &str,
+) -> Result<Policy, CalibrateError> {
+    let (hard, adults) = (bands::hard_minors(wish.threshold_age), bands::adults(wish.threshold_age));
+    let setting = wish.setting();
+    let views: Vec<Vec<View>> = visits.recordings.iter().map(|r| r.tempered(temperature)).collect();
+    let judged = |policy: &Policy| judge(&visits.recordings, &views, &setting, policy);
+    let challenges = wish.challenge_age.unwrap_or(wish.threshold_age)..=oldest_challenge(wish);
+    let candidates = challenges.filter_map(|challenge| {
+        let policy = |thousandths| candidate(wish, model, temperature, challenge, thousandths);
+        let confidence = lowest(surest, |thousandths| {
+            let judged = judged(&policy(thousandths));
+            let share = |band| let_in(&judged, band);
+            // A set without children under 13 says nothing about them; the others it must have.
+            share(hard).is_some_and(|s| s.high < wish.max_false_accept)
+                && bands::children(wish.threshold_age)
+                    .and_then(share)
+                    .is_none_or(|s| s.value == 0.0 || s.high < wish.max_false_accept)
+        })?;
+        let policy = policy(confidence);
+        Some((turned_away(&judged(&policy), adults)?.value, policy))
     });
-    let (_, mut policy) = candidates.min_by(|a, b| a.0.total_cmp(&b.0)).ok_or_else(|| CalibrateError::Unreachable {
-        minors,
-        bound: wish.max_false_accept,
-        sure: tempered
-            .iter()
-            .filter(|r| (13..=17).contains(&r.sample.age) && r.estimate.at_least(wish.threshold_age) > 0.999)
-            .count(),
+    let best = candidates.min_by(|a, b| a.0.total_cmp(&b.0));
+    let (_, mut policy) = best.ok_or_else(|| {
+        let strictest = judged(&candidate(wish, model, temperature, oldest_challenge(wish), surest));
+        let sure = count(strictest.iter().filter(|j| hard.has(j.sample.age) && j.let_in).map(|j| j.person));
+        CalibrateError::Unreachable { minors: people_aged(visits, hard), bound: wish.max_false_accept, sure }
     })?;
-    policy.evidence = Some(evidence(&tempered, &policy, wish, dataset));
-    Ok((policy, temperature))
+    let now = MeasuredWith::now(&policy, model, &wish.visit, RATE, &wish.quality);
+    policy.evidence = Some(evidence(&judged(&policy), &visits.sources, now, wish.max_false_accept, dataset.into()));
+    Ok(policy)
 }
 
-fn rate(readings: &[Reading], low: u32, high: u32, hit: impl Fn(&Reading) -> bool) -> Option<Interval> {
-    share_of(readings, low, high, hit)
-}
+/// Frames a second of the simulated visits.
+const RATE: f32 = 1000.0 / super::visits::BETWEEN_FRAMES.as_millis() as f32;
 
-/// The lowest confidence, in thousandths, that keeps the bound; `None` if none below 1 does.
-fn lowest_confidence(readings: &[Reading], wish: Wish, challenge: u8) -> Option<f32> {
-    let keeps = |confidence: f32| {
-        let allows = |r: &Reading| {
-            r.estimate.at_least(wish.threshold_age) >= confidence && r.estimate.mean() >= f32::from(challenge)
-        };
-        // A set without children under 13 says nothing about them; the 13-17-year-olds it must have.
-        rate(readings, 13, 17, allows).is_some_and(|s| s.high < wish.max_false_accept)
-            && rate(readings, 0, 12, allows).is_none_or(|s| s.value == 0.0 || s.high < wish.max_false_accept)
-    };
+/// The lowest confidence, in thousandths, that keeps the bound; `None` if none up to `surest` does.
+fn lowest(surest: u32, keeps: impl Fn(u32) -> bool) -> Option<u32> {
     // The share let in falls as the confidence rises: binary search.
-    let (mut low, mut high) = (500u32, 1000u32);
+    let (mut low, mut high) = (500u32, surest + 1);
     while low < high {
         let middle = (low + high) / 2;
-        if keeps(middle as f32 / 1000.0) { high = middle } else { low = middle + 1 }
+        if keeps(middle) { high = middle } else { low = middle + 1 }
     }
-    (low < 1000).then(|| low as f32 / 1000.0)
-}
-
-fn evidence(readings: &[Reading], policy: &Policy, wish: Wish, dataset: String) -> PolicyEvidence {
-    let allows = |r: &Reading| policy.surely_old_enough(&r.estimate);
-    let digits = |v: f64| (v * 1e4).round() / 1e4;
-    let value = |low, high| digits(rate(readings, low, high, allows).map_or(0.0, |s| s.value));
-    let rejects = |low, high| digits(rate(readings, low, high, |r| !allows(r)).map_or(0.0, |s| s.value));
-    let all = rate(readings, 13, 17, allows);
-    let children = rate(readings, 0, 12, allows);
-    let threshold = u32::from(wish.threshold_age);
-    PolicyEvidence {
-        dataset,
-        minors: readings.iter().filter(|r| (13..=17).contains(&r.sample.age)).count(),
-        adults: readings.iter().filter(|r| r.sample.age >= threshold).count(),
-        frames: wish.frames,
-        max_false_accept: wish.max_false_accept,
-        false_accept: digits(all.map_or(0.0, |s| s.value)),
-        false_accept_high: digits(all.map_or(1.0, |s| s.high)),
-        false_accept_0_12: children.as_ref().map(|s| digits(s.value)),
-        false_accept_0_12_high: children.as_ref().map(|s| digits(s.high)),
-        false_accept_13_15: value(13, 15),
-        false_accept_16_17: value(16, 17),
-        false_reject: rejects(threshold, u32::MAX),
-        false_reject_18_24: rejects(18, 24),
-        false_reject_25_34: rejects(25, 34),
-        false_reject_35_up: rejects(35, u32::MAX),
-    }
+    (low <= surest).then_some(low)
 }
 
 /// A data set's identity: BLAKE3 over names and labels, 16 hex digits.
@@ -255,7 +275,7 @@ pub fn dataset_hash(samples: &[Sample]) -> String {
     let mut hasher = blake3::Hasher::new();
     for s in samples {
         let name = s.path.file_name().unwrap_or_default().to_string_lossy();
-        hasher.update(format!("{name} {} {:?} {:?}\n", s.age, s.gender, s.group).as_bytes());
+        hasher.update(format!("{name} {} {:?} {:?} {:?}\n", s.age, s.gender, s.group, s.person).as_bytes());
     }
     hasher.finalize().to_hex()[..16].to_owned()
 }
@@ -263,55 +283,127 @@ pub fn dataset_hash(samples: &[Sample]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::age::AgeEstimate;
+    use crate::{age::AgeEstimate, evaluate::visits::Recording, quality::Flaw};
 
-    fn reading(age: u32, mean: f32, deviation: f32) -> Reading {
-        let sample = Sample { path: format!("{age}.jpg").into(), age, gender: None, group: None };
-        Reading { sample, estimate: AgeEstimate::normal(mean, deviation), female: 0.5 }
+    /// A person who is seen ten times alike.
+    fn person(number: usize, age: u32, mean: f32, deviation: f32) -> Recording {
+        Recording::of(number, age, vec![Ok((AgeEstimate::normal(mean, deviation), 1.0)); 10])
     }
 
     fn wish(bound: f64) -> Wish {
-        Wish { threshold_age: 18, challenge_age: Some(25), max_false_accept: bound, frames: 5 }
+        Wish {
+            threshold_age: 18,
+            challenge_age: Some(25),
+            max_false_accept: bound,
+            visit: VisitConfig::default(),
+            quality: QualityLimits::default(),
+        }
     }
 
-    fn people() -> Vec<Reading> {
-        let mut people: Vec<Reading> = (0..500).map(|k| reading(13 + k % 5, 14.0 + (k % 17) as f32, 3.0)).collect();
-        people.extend((0..500).map(|k| reading(18 + k % 50, 18.0 + (k % 50) as f32 + (k % 7) as f32 - 3.0, 3.0)));
-        people
+    fn visits(recordings: Vec<Recording>) -> Visits {
+        Visits { recordings, ..Visits::default() }
+    }
+
+    fn people() -> Vec<Recording> {
+        let minors = (0..500).map(|k| person(k, 13 + k as u32 % 5, 14.0 + (k % 17) as f32, 3.0));
+        let adults =
+            (0..500).map(|k| person(500 + k, 18 + k as u32 % 50, 18.0 + (k % 50) as f32 + (k % 7) as f32 - 3.0, 3.0));
+        minors.chain(adults).collect()
+    }
+
+    fn chosen(recordings: Vec<Recording>, wish: &Wish) -> Result<Policy, CalibrateError> {
+        let visits = visits(recordings);
+        enough(&visits, wish)?;
+        pick(&visits, wish, "m", fit(&visits, wish.threshold_age).value, SUREST, "d")
     }
 
     #[test]
     fn too_few_minors_are_told_with_the_number_it_takes() {
-        let few: Vec<Reading> = people().into_iter().take(100).collect();
-        let error = choose(&few, wish(0.01), "m", "d".into()).unwrap_err();
+        let error = chosen(people().into_iter().take(100).collect(), &wish(0.01)).unwrap_err();
         assert!(matches!(error, CalibrateError::TooFewMinors { minors: 100, needed: 381, .. }), "{error}");
     }
 
     #[test]
+    fn eight_people_listed_sixty_times_are_eight() {
+        let mut recordings: Vec<Recording> = (0..480).map(|k| person(k % 8, 15, 14.0, 2.0)).collect();
+        recordings.extend((0..100).map(|k| person(1000 + k, 40, 40.0, 3.0)));
+        let error = chosen(recordings, &wish(0.05)).unwrap_err();
+        assert!(matches!(error, CalibrateError::TooFewMinors { minors: 8, .. }), "{error}");
+    }
+
+    #[test]
     fn the_policy_keeps_the_bound_and_a_looser_bound_rejects_no_more() {
-        let (strict, _) = choose(&people(), wish(0.02), "m", "d".into()).unwrap();
-        let (loose, _) = choose(&people(), wish(0.10), "m", "d".into()).unwrap();
+        let (strict, loose) = (chosen(people(), &wish(0.02)).unwrap(), chosen(people(), &wish(0.10)).unwrap());
         let (s, l) = (strict.evidence.unwrap(), loose.evidence.unwrap());
         assert!(s.false_accept_high < 0.02 && l.false_accept_high < 0.10);
         assert!(l.false_reject <= s.false_reject);
     }
 
     #[test]
-    fn a_model_that_is_too_sure_gets_a_temperature_above_one() {
-        let sure: Vec<Reading> =
-            (0..400).map(|k| reading(20 + k % 40, 20.0 + (k % 40) as f32 + (k % 13) as f32 - 6.0, 1.0)).collect();
-        let fitted = fit_temperature(&sure, 18);
-        assert!(fitted.value > 1.5, "{fitted:?}");
-        assert!(fitted.held_out_nll[1] < fitted.held_out_nll[0]);
+    fn children_who_look_old_raise_the_confidence_as_teenagers_do() {
+        let mut people: Vec<Recording> = (0..500).map(|k| person(k, 13 + k as u32 % 5, 15.0, 3.0)).collect();
+        people.extend((0..50).map(|k| person(2000 + k, 40, 40.0, 6.0)));
+        let confidence = |people: &[Recording]| {
+            pick(&visits(people.to_vec()), &wish(0.05), "m", 1.0, SUREST, "d").unwrap().confidence
+        };
+        let without = confidence(&people);
+        people.extend((0..100).map(|k| person(1000 + k, 8, if k < 10 { 30.0 } else { 9.0 }, 6.0)));
+        let with = confidence(&people);
+        assert!(with > without, "{with} must be more than {without}");
     }
 
     #[test]
-    fn children_who_look_old_raise_the_confidence_as_teenagers_do() {
-        let mut people: Vec<Reading> = (0..500).map(|k| reading(13 + k % 5, 15.0, 3.0)).collect();
-        let without = lowest_confidence(&people, wish(0.05), 25).expect("a confidence below 1");
-        people.extend((0..100).map(|k| reading(8, if k < 10 { 30.0 } else { 9.0 }, 6.0)));
-        let with = lowest_confidence(&people, wish(0.05), 25).expect("a confidence below 1");
-        assert!(with > without, "{with} must be more than {without}");
+    fn minors_are_all_under_the_threshold_that_is_asked_for() {
+        // Nobody of 18 to 20 may get in where the limit is 21, and at 16 the ones of 16 are adults.
+        let mut recordings: Vec<Recording> =
+            (0..400).map(|k| person(k, 18 + k as u32 % 3, 24.0 + (k % 9) as f32, 2.0)).collect();
+        recordings.extend((0..200).map(|k| person(1000 + k, 30 + k as u32 % 20, 38.0, 3.0)));
+        let policy = chosen(recordings.clone(), &Wish { threshold_age: 21, ..wish(0.05) }).unwrap();
+        let e = policy.evidence.unwrap();
+        assert_eq!((e.minors, e.adults, e.false_accept_ages.as_str()), (400, 200, "13-20"));
+        let band = e.minors_by_age.iter().find(|b| b.ages == "18-20").expect("the band below the threshold");
+        assert_eq!(band.people, 400);
+        assert!(e.false_accept_high < 0.05 && e.adults_by_age.iter().all(|b| b.ages != "18-24"));
+        recordings.extend((0..100).map(|k| person(5000 + k, 15, 12.0, 2.0)));
+        let e = chosen(recordings, &Wish { threshold_age: 16, ..wish(0.05) }).unwrap().evidence.unwrap();
+        assert_eq!((e.minors, e.adults, e.false_accept_ages.as_str()), (100, 600, "13-15"));
+    }
+
+    #[test]
+    fn a_visit_is_judged_after_every_good_frame_as_at_the_gate() {
+        // Sure only once: with the seventh of ten frames. Five frames of equal weight would never tell.
+        let mut views: Vec<View> = vec![Ok((AgeEstimate::normal(19.0, 3.0), 0.2)); 10];
+        views[6] = Ok((AgeEstimate::normal(60.0, 2.0), 1.0));
+        views.insert(2, Err(Flaw::TooDark));
+        let lucky = Recording::of(0, 15, views);
+        let policy = Policy { confidence: 0.80, ..candidate(&wish(0.1), "m", 1.0, 25, 800) };
+        let judged_by = |visit: VisitConfig| {
+            let setting = Wish { visit, ..wish(0.1) }.setting();
+            judge(std::slice::from_ref(&lucky), &[lucky.tempered(1.0)], &setting, &policy)[0].let_in
+        };
+        assert!(judged_by(VisitConfig::default()));
+        assert!(!judged_by(VisitConfig { most_frames: 6, ..VisitConfig::default() }));
+    }
+
+    #[test]
+    fn whoever_is_never_seen_well_is_asked_for_id_and_counted() {
+        let mut recordings = people();
+        recordings.extend((0..100).map(|k| Recording::of(9000 + k, 40, vec![Err(Flaw::TooDark); 62])));
+        let with = chosen(recordings, &wish(0.10)).unwrap().evidence.unwrap();
+        let without = chosen(people(), &wish(0.10)).unwrap().evidence.unwrap();
+        assert_eq!(with.adults, without.adults + 100);
+        assert!(with.false_reject > without.false_reject);
+    }
+
+    #[test]
+    fn figures_are_by_source_where_there_are_several() {
+        let mut recordings = people();
+        recordings.iter_mut().filter(|r| r.person % 2 == 1).for_each(|r| r.sample.source = 1);
+        let visits = Visits { recordings, sources: vec!["a".into(), "b".into()], ..Visits::default() };
+        let e = pick(&visits, &wish(0.1), "m", fit(&visits, 18).value, SUREST, "d").unwrap().evidence.unwrap();
+        let people: Vec<(&str, usize, usize)> =
+            e.sources.iter().map(|s| (s.name.as_str(), s.minors, s.adults)).collect();
+        assert_eq!(people, [("a", 250, 250), ("b", 250, 250)]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Labelled pictures: a folder in the UTKFace naming scheme, or a CSV of `path,age[,gender[,group]]`.
+//! Labelled pictures from one or several sources: folders in the UTKFace naming scheme, folders with a `labels.csv`, or such
+//! a CSV itself, whose columns are `path` and `age`, and as far as they are known `gender`, `group` and `person`.
 //!
 //! Nothing is skipped silently: a file that cannot be used is a [`Rejected`] with the reason, and is counted.
 
@@ -8,6 +9,8 @@ use std::{
 };
 
 use serde::Serialize;
+
+use super::Input;
 
 /// Oldest age that a label may have, in years.
 pub const OLDEST: u32 = 120;
@@ -31,6 +34,21 @@ impl fmt::Display for Gender {
     }
 }
 
+/// Name of the CSV that labels the pictures of its folder.
+const LABELS: &str = "labels.csv";
+/// Columns that a CSV may have, in any order; `set` is the data set's own division and not used.
+const COLUMNS: [&str; 6] = ["path", "age", "gender", "group", "person", "set"];
+const EXPECTED: &str = "path and age, and where known gender, group and person";
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Folder or CSV.
+    pub path: PathBuf,
+    /// What its pictures are.
+    pub input: Input,
+}
+
 /// A picture and what is known of the person in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
@@ -42,6 +60,12 @@ pub struct Sample {
     pub gender: Option<Gender>,
     /// Ethnicity or any other group, where labelled.
     pub group: Option<String>,
+    /// Who it is, where labelled: pictures of one person count once.
+    pub person: Option<String>,
+    /// Number of the source, from 0.
+    pub source: usize,
+    /// Whether it is a chip already.
+    pub input: Input,
 }
 
 /// A file or line that cannot be evaluated, and why.
@@ -56,7 +80,9 @@ pub struct Rejected {
 /// A data set as found on disk.
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
-    /// Usable entries, sorted by path.
+    /// The sources.
+    pub sources: Vec<Source>,
+    /// Usable entries, sorted by path within each source.
     pub samples: Vec<Sample>,
     /// Unusable ones.
     pub rejected: Vec<Rejected>,
@@ -66,7 +92,7 @@ pub struct Dataset {
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// Folder or file unreadable.
-    #[error("data set {}: cannot read it", path.display())]
+    #[error("data set {}: cannot read it: {source}", path.display())]
     Read {
         /// What was to be read.
         path: PathBuf,
@@ -74,43 +100,86 @@ pub enum DatasetError {
         source: std::io::Error,
     },
     /// A CSV whose first line is not the expected one.
-    #[error("data set {}, line 1: the columns are {found:?}, expected path,age[,gender[,group]]", path.display())]
+    #[error("data set {}, line 1: {what}; the columns are {found:?}, expected {EXPECTED}", path.display())]
     Header {
         /// The CSV.
         path: PathBuf,
+        /// What is wrong.
+        what: String,
         /// Its first line.
         found: String,
     },
     /// Nothing usable.
-    #[error("data set {}: no labelled picture in it ({rejected} unusable); expected files named [age]_[gender]_[ethnicity]_[date].jpg or a CSV of path,age[,gender[,group]]", path.display())]
+    #[error("data set {}: no labelled picture in it ({rejected} unusable{first}); expected files named [age]_[gender]_[ethnicity]_[date].jpg, or a CSV with the columns {EXPECTED}", path.display())]
     Empty {
         /// Folder or file.
         path: PathBuf,
         /// How many entries could not be used.
         rejected: usize,
+        /// The first of them, after a comma and a space.
+        first: String,
     },
 }
 
 impl Dataset {
-    /// Opens a folder (UTKFace names) or a CSV file.
+    /// Opens the sources, each a folder or a CSV file.
     ///
     /// # Errors
-    /// [`DatasetError`] if it cannot be read or holds no usable entry.
-    pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let mut set = if path.is_dir() { Self::folder(path)? } else { Self::csv(path)? };
-        set.samples.sort_by(|a, b| a.path.cmp(&b.path));
-        set.rejected.sort_by(|a, b| a.place.cmp(&b.place));
-        if set.samples.is_empty() {
-            return Err(DatasetError::Empty { path: path.into(), rejected: set.rejected.len() });
+    /// [`DatasetError`] if one cannot be read or holds no usable entry.
+    pub fn open(sources: &[Source]) -> Result<Self, DatasetError> {
+        let mut whole = Self { sources: sources.to_vec(), ..Self::default() };
+        for (number, source) in sources.iter().enumerate() {
+            let mut set = Reader { source, number, found: Self::default(), been: Vec::new() };
+            if source.path.is_dir() {
+                set.folder(&source.path)?
+            } else {
+                set.csv(&source.path)?
+            }
+            let mut found = set.found;
+            found.samples.sort_by(|a, b| a.path.cmp(&b.path));
+            found.rejected.sort_by(|a, b| a.place.cmp(&b.place));
+            if found.samples.is_empty() {
+                let first = found.rejected.first().map(|r| format!(", such as {}: {}", r.place, r.reason));
+                let (path, rejected) = (source.path.clone(), found.rejected.len());
+                return Err(DatasetError::Empty { path, rejected, first: first.unwrap_or_default() });
+            }
+            whole.samples.append(&mut found.samples);
+            whole.rejected.append(&mut found.rejected);
         }
-        Ok(set)
+        Ok(whole)
     }
 
-    fn folder(path: &Path) -> Result<Self, DatasetError> {
+    /// Name of a source in figures and reports.
+    #[must_use]
+    pub fn source_name(&self, number: usize) -> String {
+        self.sources.get(number).map_or_else(String::new, |s| s.path.display().to_string())
+    }
+}
+
+/// Reads one source.
+struct Reader<'a> {
+    source: &'a Source,
+    number: usize,
+    found: Dataset,
+    /// Folders read already: a link may lead back.
+    been: Vec<PathBuf>,
+}
+
+impl Reader<'_> {
+    fn folder(&mut self, path: &Path) -> Result<(), DatasetError> {
         let read = |source| DatasetError::Read { path: path.into(), source };
-        let mut set = Self::default();
         let mut folders = vec![path.to_owned()];
         while let Some(folder) = folders.pop() {
+            let real = folder.canonicalize().map_err(read)?;
+            if self.been.contains(&real) {
+                continue;
+            }
+            self.been.push(real);
+            let labels = folder.join(LABELS);
+            if labels.is_file() {
+                self.labelled_folder(&folder, &labels)?;
+                continue;
+            }
             for entry in std::fs::read_dir(&folder).map_err(read)? {
                 let entry = entry.map_err(read)?.path();
                 if entry.is_dir() {
@@ -118,57 +187,121 @@ impl Dataset {
                     continue;
                 }
                 let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                match utkface_label(&name) {
-                    Ok((age, gender, group)) => {
-                        set.samples.push(Sample { path: entry, age, gender: Some(gender), group: Some(group) });
-                    }
-                    Err(reason) => set.rejected.push(Rejected { place: entry.display().to_string(), reason }),
+                match utkface_label(&name).and_then(|label| usable(&entry).map(|()| label)) {
+                    Ok((age, gender, group)) => self.found.samples.push(Sample {
+                        path: entry,
+                        age,
+                        gender: Some(gender),
+                        group: Some(group),
+                        person: None,
+                        source: self.number,
+                        input: self.source.input,
+                    }),
+                    Err(reason) => self.reject(entry.display().to_string(), reason),
                 }
             }
         }
-        Ok(set)
+        Ok(())
     }
 
-    fn csv(path: &Path) -> Result<Self, DatasetError> {
+    /// A folder whose pictures are labelled by a CSV in it; pictures that it does not name are counted, not judged.
+    fn labelled_folder(&mut self, folder: &Path, labels: &Path) -> Result<(), DatasetError> {
+        self.csv(labels)?;
+        let read = |source| DatasetError::Read { path: folder.into(), source };
+        let named: std::collections::HashSet<&Path> = self.found.samples.iter().map(|s| s.path.as_path()).collect();
+        let mut others = 0usize;
+        for entry in std::fs::read_dir(folder).map_err(read)? {
+            let path = entry.map_err(read)?.path();
+            others += usize::from(is_picture_name(&path.to_string_lossy()) && !named.contains(path.as_path()));
+        }
+        if others > 0 {
+            let reason = format!("{others} pictures in the folder have no usable line in it");
+            self.reject(labels.display().to_string(), reason);
+        }
+        Ok(())
+    }
+
+    fn csv(&mut self, path: &Path) -> Result<(), DatasetError> {
         let text = std::fs::read_to_string(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
         let base = path.parent().unwrap_or_else(|| Path::new("."));
         let mut lines = text.lines().enumerate();
         let header = lines.next().map_or("", |(_, line)| line).trim_start_matches('\u{feff}').trim();
-        let columns: Vec<String> = header.split(',').map(|c| c.trim().to_ascii_lowercase()).collect();
-        if !["path,age", "path,age,gender", "path,age,gender,group"].contains(&columns.join(",").as_str()) {
-            return Err(DatasetError::Header { path: path.into(), found: header.into() });
-        }
-        let mut set = Self::default();
+        let columns = Columns::of(header).map_err(|what| DatasetError::Header {
+            path: path.into(),
+            what,
+            found: header.into(),
+        })?;
         for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-            match csv_sample(line, columns.len(), base) {
-                Ok(sample) => set.samples.push(sample),
-                Err(reason) => {
-                    set.rejected.push(Rejected { place: format!("{}:{}", path.display(), index + 1), reason });
-                }
+            match self.line(line, &columns, base) {
+                Ok(sample) => self.found.samples.push(sample),
+                Err(reason) => self.reject(format!("{}:{}", path.display(), index + 1), reason),
             }
         }
-        Ok(set)
+        Ok(())
+    }
+
+    fn line(&self, line: &str, columns: &Columns, base: &Path) -> Result<Sample, String> {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        if fields.len() != columns.names.len() {
+            return Err(format!("{} fields, expected {}", fields.len(), columns.names.len()));
+        }
+        let field =
+            |name: &str| columns.names.iter().position(|c| c == name).map(|k| fields[k]).filter(|f| !f.is_empty());
+        let age = age_of(field("age").unwrap_or_default())?;
+        let gender = match field("gender").map(str::to_ascii_lowercase).as_deref() {
+            None => None,
+            Some("0" | "m" | "male") => Some(Gender::Male),
+            Some("1" | "f" | "female") => Some(Gender::Female),
+            Some(other) => return Err(format!("gender {other:?}, expected male, female or nothing")),
+        };
+        let path = base.join(field("path").ok_or("no path, expected that of a picture")?);
+        usable(&path)?;
+        let (group, person) = (field("group").map(str::to_owned), field("person").map(str::to_owned));
+        Ok(Sample { path, age, gender, group, person, source: self.number, input: self.source.input })
+    }
+
+    fn reject(&mut self, place: String, reason: String) {
+        self.found.rejected.push(Rejected { place, reason });
     }
 }
 
-fn csv_sample(line: &str, columns: usize, base: &Path) -> Result<Sample, String> {
-    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-    if fields.len() != columns {
-        return Err(format!("{} fields, expected {columns}", fields.len()));
+/// The columns of a CSV.
+struct Columns {
+    names: Vec<String>,
+}
+
+impl Columns {
+    fn of(header: &str) -> Result<Self, String> {
+        let names: Vec<String> = header.split(',').map(|c| c.trim().to_ascii_lowercase()).collect();
+        for needed in ["path", "age"] {
+            if !names.iter().any(|n| n == needed) {
+                return Err(format!("no column {needed:?}"));
+            }
+        }
+        for (k, name) in names.iter().enumerate() {
+            if !COLUMNS.contains(&name.as_str()) {
+                return Err(format!("a column {name:?} that nobody knows"));
+            }
+            if names[..k].contains(name) {
+                return Err(format!("the column {name:?} twice"));
+            }
+        }
+        Ok(Self { names })
     }
-    let age = age_of(fields[1])?;
-    let gender = match fields.get(2).map(|g| g.to_ascii_lowercase()).as_deref() {
-        None | Some("") => None,
-        Some("0" | "m" | "male") => Some(Gender::Male),
-        Some("1" | "f" | "female") => Some(Gender::Female),
-        Some(other) => return Err(format!("gender {other:?}, expected male, female or nothing")),
-    };
-    let picture = base.join(fields[0]);
-    if !picture.is_file() {
-        return Err(format!("the picture {} does not exist", picture.display()));
+}
+
+/// Whether a path leads to a file: a pipe of that name would hold the program for ever.
+fn usable(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => Err(format!("{} is no file", path.display())),
+        Err(_) => Err(format!("the picture {} does not exist", path.display())),
     }
-    let group = fields.get(3).filter(|g| !g.is_empty()).map(|g| (*g).to_owned());
-    Ok(Sample { path: picture, age, gender, group })
+}
+
+fn is_picture_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    [".jpg", ".jpeg", ".png"].iter().any(|end| lower.ends_with(end))
 }
 
 fn age_of(text: &str) -> Result<u32, String> {
@@ -182,8 +315,7 @@ fn age_of(text: &str) -> Result<u32, String> {
 /// Age, gender and ethnicity of a file named `[age]_[gender]_[ethnicity]_[date].jpg`.
 fn utkface_label(name: &str) -> Result<(u32, Gender, String), String> {
     let scheme = "expected [age]_[gender]_[ethnicity]_[date].jpg";
-    let lower = name.to_ascii_lowercase();
-    if ![".jpg", ".jpeg", ".png"].iter().any(|end| lower.ends_with(end)) {
+    if !is_picture_name(name) {
         return Err(format!("not a JPEG or PNG name; {scheme}"));
     }
     let parts: Vec<&str> = name.split('_').collect();
@@ -223,5 +355,47 @@ mod tests {
         assert!(utkface_label("150_1_2_3.jpg").unwrap_err().contains("0 to 120"));
         assert!(utkface_label("20_7_2_3.jpg").unwrap_err().contains("gender \"7\""));
         assert!(utkface_label("notes.txt").unwrap_err().contains("not a JPEG"));
+    }
+
+    fn labels(text: &str) -> (tempfile::TempDir, Result<Dataset, DatasetError>) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.jpg", "b.jpg", "c.jpg"] {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        std::fs::write(folder.path().join("labels.csv"), text).unwrap();
+        let source = Source { path: folder.path().into(), input: Input::Pictures };
+        let set = Dataset::open(&[source]);
+        (folder, set)
+    }
+
+    #[test]
+    fn a_folder_with_labels_is_read_by_them_in_any_order_of_the_columns() {
+        let (_folder, set) = labels("person,age,path,set,gender,group\np1,17,a.jpg,s,f,Asian\np1,18,b.jpg,s,,\n");
+        let set = set.unwrap();
+        assert_eq!(set.samples.len(), 2);
+        let first = &set.samples[0];
+        assert_eq!((first.age, first.gender, first.person.as_deref()), (17, Some(Gender::Female), Some("p1")));
+        assert_eq!((set.samples[1].gender, set.samples[1].group.clone()), (None, None));
+        assert!(set.rejected[0].reason.contains("1 pictures in the folder"), "{:?}", set.rejected);
+    }
+
+    #[test]
+    fn a_column_that_nobody_knows_is_no_column_that_is_left_out() {
+        for (header, expected) in
+            [("path,age,persn", "\"persn\""), ("path,gender", "\"age\""), ("path,age,age", "twice")]
+        {
+            let error = labels(&format!("{header}\na.jpg,20,x\n")).1.unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("line 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unusable_line_is_told_with_its_number() {
+        let (_folder, set) = labels("path,age,person\na.jpg,20,x\nb.jpg,twenty,x\nnone.jpg,20,x\nc.jpg,20\n");
+        let set = set.unwrap();
+        let told: Vec<String> = set.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)).collect();
+        for (line, what) in [("csv:3", "twenty"), ("csv:4", "does not exist"), ("csv:5", "2 fields")] {
+            assert!(told.iter().any(|t| t.contains(line) && t.contains(what)), "{told:?}");
+        }
     }
 }

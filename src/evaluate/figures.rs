@@ -6,24 +6,25 @@ use std::fmt;
 use super::{
     Input, Reading, Readings,
     dataset::{Gender, Rejected},
-    statistics::{Interval, bootstrap_mean, share},
+    people::{count, person_means, share_of_people},
+    statistics::{Interval, bootstrap_mean},
 };
-use crate::{
-    age::{AGES, AgeGroup},
-    vision::ModelIdentity,
-};
+use crate::{age::AgeGroup, vision::ModelIdentity};
 
-/// Everything `agegate evaluate` prints, and the JSON it writes.
+/// Everything `agegate evaluate` prints, and the JSON it writes. A person of several pictures counts once in all shares and
+/// means; `images` counts pictures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// Whether the pictures were chips already.
-    pub input: Input,
+    /// Whether the pictures were chips already; absent where some were and some not.
+    pub input: Option<Input>,
     /// The model that was judged.
     pub model: ModelIdentity,
     /// Labelled pictures that could be opened.
     pub images: usize,
     /// Those with a face found (all of them for chips).
     pub faces_found: usize,
+    /// People in them: identical and near-identical pictures, and those of one labelled person, are one.
+    pub people: usize,
     /// Mean absolute error in years.
     pub mae_years: f64,
     /// The same with its interval.
@@ -42,6 +43,8 @@ pub struct Figures {
     pub by_gender: Vec<Part>,
     /// Error by labelled ethnicity (or other group).
     pub by_ethnicity: Vec<Part>,
+    /// The same figures for each source, where there were several.
+    pub by_source: Vec<SourceFigures>,
     /// Largest difference of the error between two ethnicities, in years, and which.
     pub largest_gap: Option<Gap>,
     /// Rows: true group; columns: estimated group; counts.
@@ -58,6 +61,18 @@ pub struct Figures {
     pub faceless: Vec<String>,
 }
 
+/// Figures of one source.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceFigures {
+    /// Error.
+    #[serde(flatten)]
+    pub part: Part,
+    /// Judged by the mean at the threshold 18.
+    pub threshold_18: Limit,
+    /// Judged by the mean at the challenge age 25.
+    pub challenge_25: Limit,
+}
+
 /// Error of a part of the pictures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
@@ -65,6 +80,8 @@ pub struct Part {
     pub name: String,
     /// How many pictures.
     pub images: usize,
+    /// How many people.
+    pub people: usize,
     /// Mean absolute error in years with its interval; none for no pictures.
     pub mae_years: Option<Interval>,
     /// Mean error in years with its interval.
@@ -109,10 +126,15 @@ pub fn aged(reading: &Reading, low: u32, high: u32) -> bool {
     (low..=high).contains(&reading.sample.age)
 }
 
-/// Share of the readings in an age range that `accepts` lets through.
-pub fn share_of(readings: &[Reading], low: u32, high: u32, accepts: impl Fn(&Reading) -> bool) -> Option<Interval> {
-    let of: Vec<&Reading> = readings.iter().filter(|r| aged(r, low, high)).collect();
-    share(of.iter().filter(|r| accepts(r)).count(), of.len())
+/// Share of the people in an age range whom `accepts` lets through.
+pub fn share_of<'a>(
+    readings: impl IntoIterator<Item = &'a Reading>,
+    low: u32,
+    high: u32,
+    accepts: impl Fn(&Reading) -> bool,
+) -> Option<Interval> {
+    let of = readings.into_iter().filter(|r| aged(r, low, high));
+    share_of_people(of.map(|r| (r.person, accepts(r))))
 }
 
 fn error_of(reading: &Reading) -> f64 {
@@ -120,35 +142,39 @@ fn error_of(reading: &Reading) -> f64 {
 }
 
 fn part(name: &str, readings: &[&Reading]) -> Part {
-    let errors: Vec<f64> = readings.iter().map(|r| error_of(r)).collect();
-    let absolute: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+    let by_person = |value: &dyn Fn(&Reading) -> f64| person_means(readings.iter().map(|r| (r.person, value(r))));
+    let within = by_person(&|r| f64::from(u8::from(error_of(r).abs() <= 5.0)));
     Part {
         name: name.into(),
         images: readings.len(),
-        mae_years: bootstrap_mean(&absolute),
-        bias_years: bootstrap_mean(&errors),
-        within_5_years: share(absolute.iter().filter(|e| **e <= 5.0).count(), absolute.len()).map(|s| s.value),
+        people: within.len(),
+        mae_years: bootstrap_mean(&by_person(&|r| error_of(r).abs())),
+        bias_years: bootstrap_mean(&by_person(&error_of)),
+        within_5_years: (!within.is_empty()).then(|| within.iter().sum::<f64>() / within.len() as f64),
     }
 }
 
-fn limit(readings: &[Reading], years: u8) -> Limit {
+fn limit(readings: &[&Reading], years: u8) -> Limit {
+    let share_of = |readings: &[&Reading], low, high, accepts: &dyn Fn(&Reading) -> bool| {
+        share_of(readings.iter().copied(), low, high, accepts)
+    };
     let over = |r: &Reading| r.estimate.mean() >= f32::from(years);
     let under = |r: &Reading| !over(r);
     Limit {
         limit: years,
-        false_accept_children: share_of(readings, 0, 12, over),
-        false_accept_13_15: share_of(readings, 13, 15, over),
-        false_accept_16_17: share_of(readings, 16, 17, over),
-        false_accept_13_17: share_of(readings, 13, 17, over),
-        false_reject_adults: share_of(readings, 18, u32::MAX, under),
-        false_reject_over_limit: share_of(readings, u32::from(years), u32::MAX, under),
+        false_accept_children: share_of(readings, 0, 12, &over),
+        false_accept_13_15: share_of(readings, 13, 15, &over),
+        false_accept_16_17: share_of(readings, 16, 17, &over),
+        false_accept_13_17: share_of(readings, 13, 17, &over),
+        false_reject_adults: share_of(readings, 18, u32::MAX, &under),
+        false_reject_over_limit: share_of(readings, u32::from(years), u32::MAX, &under),
     }
 }
 
 impl Figures {
     /// Computes the figures, or `None` if no face was read at all.
     #[must_use]
-    pub fn of(readings: &Readings, input: Input, model: &ModelIdentity) -> Option<Self> {
+    pub fn of(readings: &Readings, model: &ModelIdentity) -> Option<Self> {
         let read = &readings.read;
         let all: Vec<&Reading> = read.iter().collect();
         let whole = part("all", &all);
@@ -178,31 +204,43 @@ impl Figures {
                 gender_confusion[gender as usize][usize::from(reading.female >= 0.5)] += 1;
             }
         }
-        let right_groups: usize = (0..AgeGroup::ALL.len()).map(|k| confusion[k][k]).sum();
-        let genders: usize = gender_confusion.iter().flatten().sum();
+        let group_right = |r: &Reading| (r.person, group_of(r) == AgeGroup::of(r.estimate.mean()));
+        let gender_right = |r: &Reading| Some((r.person, (r.sample.gender? == Gender::Female) == (r.female >= 0.5)));
+        let first = read.first()?.sample.input;
+        let by_source = match readings.sources.as_slice() {
+            [] | [_] => Vec::new(),
+            sources => sources.iter().enumerate().map(|(k, name)| source_figures(k, name, read)).collect(),
+        };
         Some(Self {
-            input,
+            input: read.iter().all(|r| r.sample.input == first).then_some(first),
             model: model.clone(),
             images: read.len() + readings.faceless.len(),
             faces_found: read.len(),
+            people: count(read.iter().map(|r| r.person)),
             mae_years: mae_interval.value,
             mae_interval,
             bias_years: whole.bias_years?.value,
             within_5_years: whole.within_5_years?,
-            age_group_accuracy: right_groups as f64 / read.len() as f64,
-            gender_accuracy: share(gender_confusion[0][0] + gender_confusion[1][1], genders).map(|s| s.value),
+            age_group_accuracy: share_of_people(read.iter().map(group_right))?.value,
+            gender_accuracy: share_of_people(read.iter().filter_map(gender_right)).map(|s| s.value),
             by_group,
             by_gender,
             largest_gap: largest_gap(&by_ethnicity),
             by_ethnicity,
+            by_source,
             confusion,
             gender_confusion,
-            threshold_18: limit(read, 18),
-            challenge_25: limit(read, 25),
+            threshold_18: limit(&all, 18),
+            challenge_25: limit(&all, 25),
             rejected: readings.rejected.clone(),
             faceless: readings.faceless.iter().map(|s| s.path.display().to_string()).collect(),
         })
     }
+}
+
+fn source_figures(number: usize, name: &str, read: &[Reading]) -> SourceFigures {
+    let of: Vec<&Reading> = read.iter().filter(|r| r.sample.source == number).collect();
+    SourceFigures { part: part(name, &of), threshold_18: limit(&of, 18), challenge_25: limit(&of, 25) }
 }
 
 fn largest_gap(parts: &[Part]) -> Option<Gap> {
@@ -247,18 +285,6 @@ pub fn reliability(pairs: &[(f32, bool)]) -> Vec<ReliabilityBin> {
         .collect()
 }
 
-/// Mean negative log-likelihood of the true ages, for fitting a calibration.
-#[must_use]
-pub fn negative_log_likelihood<'a>(readings: impl IntoIterator<Item = &'a Reading>, temperature: f32) -> f64 {
-    let (mut sum, mut count) = (0.0, 0usize);
-    for reading in readings {
-        let age = (reading.sample.age as usize).min(AGES - 1);
-        sum -= f64::from(reading.estimate.tempered(temperature).probabilities()[age].max(1e-9)).ln();
-        count += 1;
-    }
-    sum / count.max(1) as f64
-}
-
 fn percent(interval: Option<Interval>) -> String {
     interval.map_or_else(
         || "-".into(),
@@ -275,6 +301,7 @@ impl fmt::Display for Figures {
         writeln!(f, "model                 {}", self.model)?;
         writeln!(f, "images                {}", self.images)?;
         writeln!(f, "faces found           {}", self.faces_found)?;
+        writeln!(f, "people                {}", self.people)?;
         writeln!(f, "MAE, years            {} (95 % interval)", years(Some(self.mae_interval)))?;
         writeln!(f, "bias, years           {:+.2}", self.bias_years)?;
         writeln!(f, "within 5 years        {:.1} %", self.within_5_years * 100.0)?;
@@ -282,14 +309,21 @@ impl fmt::Display for Figures {
         if let Some(gender) = self.gender_accuracy {
             writeln!(f, "gender right          {:.1} %", gender * 100.0)?;
         }
-        writeln!(f, "\n{:<10} {:>7}  {:<24} {:<24} within 5", "true age", "images", "MAE, years", "bias, years")?;
-        for p in self.by_group.iter().chain(&self.by_gender).chain(&self.by_ethnicity) {
+        let head = ["true age", "images", "people"];
+        writeln!(
+            f,
+            "\n{:<10} {:>7} {:>7}  {:<24} {:<24} within 5",
+            head[0], head[1], head[2], "MAE, years", "bias, years"
+        )?;
+        let sources = self.by_source.iter().map(|s| &s.part);
+        for p in self.by_group.iter().chain(&self.by_gender).chain(&self.by_ethnicity).chain(sources) {
             let within = p.within_5_years.map_or_else(|| "-".into(), |w| format!("{:.1} %", w * 100.0));
             writeln!(
                 f,
-                "{:<10} {:>7}  {:<24} {:<24} {within}",
+                "{:<10} {:>7} {:>7}  {:<24} {:<24} {within}",
                 p.name,
                 p.images,
+                p.people,
                 years(p.mae_years),
                 years(p.bias_years)
             )?;
@@ -297,17 +331,9 @@ impl fmt::Display for Figures {
         if let Some(gap) = &self.largest_gap {
             writeln!(f, "largest gap: {} against {}, {:.2} years", gap.worst, gap.best, gap.years)?;
         }
-        writeln!(f, "\njudged by the mean             {:<26} challenge age 25", "threshold 18")?;
-        let (a, b) = (&self.threshold_18, &self.challenge_25);
-        for (name, x, y) in [
-            ("0-12 accepted", a.false_accept_children, b.false_accept_children),
-            ("13-15 accepted", a.false_accept_13_15, b.false_accept_13_15),
-            ("16-17 accepted", a.false_accept_16_17, b.false_accept_16_17),
-            ("13-17 accepted", a.false_accept_13_17, b.false_accept_13_17),
-            ("18 and over rejected", a.false_reject_adults, b.false_reject_adults),
-            ("at or over limit rejected", a.false_reject_over_limit, b.false_reject_over_limit),
-        ] {
-            writeln!(f, "{name:<30} {:<26} {}", percent(x), percent(y))?;
+        write_limits(f, "", &self.threshold_18, &self.challenge_25)?;
+        for source in &self.by_source {
+            write_limits(f, &source.part.name, &source.threshold_18, &source.challenge_25)?;
         }
         if !self.faceless.is_empty() {
             writeln!(f, "\nno face found in {} pictures:", self.faceless.len())?;
@@ -323,4 +349,20 @@ impl fmt::Display for Figures {
         }
         Ok(())
     }
+}
+
+fn write_limits(f: &mut fmt::Formatter<'_>, source: &str, a: &Limit, b: &Limit) -> fmt::Result {
+    let of = if source.is_empty() { String::new() } else { format!(", {source}") };
+    writeln!(f, "\n{:<30} {:<26} challenge age 25", format!("judged by the mean{of}"), "threshold 18")?;
+    for (name, x, y) in [
+        ("0-12 accepted", a.false_accept_children, b.false_accept_children),
+        ("13-15 accepted", a.false_accept_13_15, b.false_accept_13_15),
+        ("16-17 accepted", a.false_accept_16_17, b.false_accept_16_17),
+        ("13-17 accepted", a.false_accept_13_17, b.false_accept_13_17),
+        ("18 and over rejected", a.false_reject_adults, b.false_reject_adults),
+        ("at or over limit rejected", a.false_reject_over_limit, b.false_reject_over_limit),
+    ] {
+        writeln!(f, "{name:<30} {:<26} {}", percent(x), percent(y))?;
+    }
+    Ok(())
 }

@@ -1,11 +1,15 @@
 //! Evaluation: the embedded models, through the deployed code path, over labelled pictures.
 
+pub mod at_the_gate;
+pub mod bands;
 pub mod calibrate;
 pub mod dataset;
 pub mod figures;
+pub mod people;
+pub mod repeats;
 pub mod report;
-
 pub mod statistics;
+pub mod temperature;
 pub mod visits;
 
 use image::RgbImage;
@@ -20,8 +24,9 @@ use crate::{
     vision::{AgeModel, Chip, Detector, FaceReading, ModelError, nearest},
 };
 use dataset::{Dataset, Rejected, Sample};
+use people::{Thumbnail, people};
 
-/// Whether the pictures are chips already or must go through the detector first.
+/// Whether pictures are chips already or must go through the detector first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Input {
@@ -75,11 +80,15 @@ pub struct Reading {
     pub estimate: AgeEstimate,
     /// Probability of female.
     pub female: f32,
+    /// Number of the person: pictures that count once have the same.
+    pub person: usize,
 }
 
 /// All that an evaluation yields.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Readings {
+    /// Names of the sources.
+    pub sources: Vec<String>,
     /// Pictures with a face.
     pub read: Vec<Reading>,
     /// Pictures in which no face was found.
@@ -94,12 +103,13 @@ pub struct Readings {
 ///
 /// # Errors
 /// The first model failure; unreadable pictures are counted in [`Readings::rejected`] instead.
-pub fn read_all(eyes: &Eyes, set: Dataset, input: Input) -> Result<Readings, ModelError> {
+pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
     enum Outcome {
-        Read(Box<Reading>),
+        Read(Box<Reading>, Thumbnail),
         Faceless(Sample),
         Rejected(Rejected),
     }
+    let sources = (0..set.sources.len()).map(|k| set.source_name(k)).collect();
     let bar = progress_bar(set.samples.len() as u64, "pictures");
     let outcomes: Vec<Outcome> = set
         .samples
@@ -109,10 +119,11 @@ pub fn read_all(eyes: &Eyes, set: Dataset, input: Input) -> Result<Readings, Mod
                 Err(error) => {
                     Outcome::Rejected(Rejected { place: sample.path.display().to_string(), reason: error.to_string() })
                 }
-                Ok(picture) => match eyes.read(&picture, input)? {
+                Ok(picture) => match eyes.read(&picture, sample.input)? {
                     None => Outcome::Faceless(sample),
                     Some(FaceReading { age, female }) => {
-                        Outcome::Read(Box::new(Reading { sample, estimate: age, female }))
+                        let reading = Reading { sample, estimate: age, female, person: 0 };
+                        Outcome::Read(Box::new(reading), Thumbnail::of(&picture))
                     }
                 },
             };
@@ -121,13 +132,22 @@ pub fn read_all(eyes: &Eyes, set: Dataset, input: Input) -> Result<Readings, Mod
         })
         .collect::<Result<_, ModelError>>()?;
     bar.finish_and_clear();
-    let mut readings = Readings { read: Vec::new(), faceless: Vec::new(), rejected: set.rejected };
+    let mut readings = Readings { sources, rejected: set.rejected, ..Readings::default() };
+    let mut thumbnails = Vec::new();
     for outcome in outcomes {
         match outcome {
-            Outcome::Read(reading) => readings.read.push(*reading),
+            Outcome::Read(reading, thumbnail) => {
+                readings.read.push(*reading);
+                thumbnails.push(thumbnail);
+            }
             Outcome::Faceless(sample) => readings.faceless.push(sample),
             Outcome::Rejected(rejected) => readings.rejected.push(rejected),
         }
+    }
+    let looks: Vec<_> = readings.read.iter().map(|r| r.sample.person.as_deref()).zip(&thumbnails).collect();
+    let numbers = people(&looks);
+    for (reading, person) in readings.read.iter_mut().zip(numbers) {
+        reading.person = person;
     }
     Ok(readings)
 }

@@ -6,24 +6,30 @@ use plotters::prelude::*;
 use serde::Serialize;
 
 use super::{
-    Reading,
-    calibrate::{Temperature, fit_temperature},
+    Reading, bands,
     figures::{Figures, Part, ReliabilityBin, reliability, share_of},
+    repeats::VisitFigures,
     statistics::Interval,
-    visits::VisitFigures,
+    temperature::{Case, Temperature, fit_temperature},
 };
-use crate::{age::AgeGroup, policy::Policy};
+use crate::{
+    age::AgeGroup,
+    measured::{BandShare, GroupShare},
+    policy::Policy,
+};
 
 /// Everything in the report; what `report.json` holds.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The figures of `agegate evaluate`.
     pub figures: Figures,
+    /// The threshold age of all that follows.
+    pub threshold_age: u8,
     /// False accepts and rejects against the confidence, by challenge age.
     pub trade_offs: Vec<TradeOff>,
     /// Fitted temperature, with the calibration error before and after.
     pub calibration: Temperature,
-    /// Reliability of P(age >= 18) before calibration.
+    /// Reliability of P(age >= T) before calibration.
     pub reliability_before: Vec<ReliabilityBin>,
     /// The same after.
     pub reliability_after: Vec<ReliabilityBin>,
@@ -33,7 +39,7 @@ pub struct Report {
     pub worst: Vec<Worst>,
 }
 
-/// False accepts and rejects against the confidence at one challenge age, for T = 18.
+/// False accepts and rejects against the confidence at one challenge age.
 #[derive(Debug, Serialize)]
 pub struct TradeOff {
     /// Challenge age in years.
@@ -45,14 +51,21 @@ pub struct TradeOff {
 /// One point of a trade-off.
 #[derive(Debug, Serialize)]
 pub struct TradeOffPoint {
-    /// P(age >= 18) that opens.
+    /// P(age >= T) that opens.
     pub confidence: f32,
-    /// Share of 13-15-year-olds let in.
-    pub false_accept_13_15: Option<Interval>,
-    /// Share of 16-17-year-olds let in.
-    pub false_accept_16_17: Option<Interval>,
-    /// Share of people of 18 or over asked for ID.
+    /// Share of the minors let in, by age.
+    pub false_accept: Vec<AcceptByAge>,
+    /// Share of people of T or over asked for ID.
     pub false_reject: Option<Interval>,
+}
+
+/// Minors of an age let in.
+#[derive(Debug, Serialize)]
+pub struct AcceptByAge {
+    /// The ages, such as `13-15`.
+    pub ages: String,
+    /// The share.
+    pub share: Option<Interval>,
 }
 
 /// A large error.
@@ -68,18 +81,23 @@ pub struct Worst {
     path: std::path::PathBuf,
 }
 
-const THRESHOLD: u8 = 18;
-const CHALLENGES: [u8; 3] = [21, 25, 30];
+/// Challenge ages of the trade-offs: so many years above the threshold.
+const CHALLENGES: [u8; 3] = [3, 7, 12];
 const WORST: usize = 20;
 
 impl Report {
-    /// Gathers everything; `visits` come from [`super::visits::measure`].
+    /// Gathers everything; `visits` come from [`super::repeats::measure`].
     #[must_use]
     pub fn of(figures: Figures, readings: &[Reading], visits: VisitFigures) -> Self {
-        let calibration = fit_temperature(readings, THRESHOLD);
+        let threshold = visits.at_the_gate.measured_with.threshold_age;
+        let cases: Vec<Case<'_>> = readings
+            .iter()
+            .map(|r| Case { views: vec![(&r.estimate, 1.0)], age: r.sample.age, person: r.person })
+            .collect();
+        let calibration = fit_temperature(&cases, threshold);
         let pairs = |temperature: f32| -> Vec<(f32, bool)> {
-            let truth = |r: &Reading| r.sample.age >= u32::from(THRESHOLD);
-            readings.iter().map(|r| (r.estimate.tempered(temperature).at_least(THRESHOLD), truth(r))).collect()
+            let truth = |r: &Reading| r.sample.age >= u32::from(threshold);
+            readings.iter().map(|r| (r.estimate.tempered(temperature).at_least(threshold), truth(r))).collect()
         };
         let error = |r: &Reading| (r.estimate.mean() - r.sample.age as f32).abs();
         let mut order: Vec<&Reading> = readings.iter().collect();
@@ -95,7 +113,11 @@ impl Report {
             })
             .collect();
         Self {
-            trade_offs: CHALLENGES.iter().map(|c| trade_off(readings, *c, calibration.value)).collect(),
+            threshold_age: threshold,
+            trade_offs: CHALLENGES
+                .iter()
+                .map(|c| trade_off(readings, threshold, threshold + c, calibration.value))
+                .collect(),
             reliability_before: reliability(&pairs(1.0)),
             reliability_after: reliability(&pairs(calibration.value)),
             calibration,
@@ -128,16 +150,20 @@ impl Report {
 
     /// The groups as CSV.
     fn csv(&self) -> String {
-        let mut text =
-            String::from("part,images,mae_years,mae_low,mae_high,bias_years,bias_low,bias_high,within_5_years\n");
+        let mut text = String::from(
+            "part,images,people,mae_years,mae_low,mae_high,bias_years,bias_low,bias_high,within_5_years\n",
+        );
         let f = &self.figures;
-        for p in f.by_group.iter().chain(&f.by_gender).chain(&f.by_ethnicity) {
+        let sources = f.by_source.iter().map(|s| &s.part);
+        for p in f.by_group.iter().chain(&f.by_gender).chain(&f.by_ethnicity).chain(sources) {
             let three = |i: Option<Interval>| {
                 i.map_or_else(|| ",,".into(), |i| format!("{:.4},{:.4},{:.4}", i.value, i.low, i.high))
             };
             let within = p.within_5_years.map_or_else(String::new, |w| format!("{w:.4}"));
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{},{},{},{},{within}", p.name, p.images, three(p.mae_years), three(p.bias_years));
+            let (mae, bias) = (three(p.mae_years), three(p.bias_years));
+            let name = if p.name.contains([',', '"']) { format!("{:?}", p.name) } else { p.name.clone() };
+            let _ = writeln!(text, "{name},{},{},{mae},{bias},{within}", p.images, p.people);
         }
         text
     }
@@ -169,6 +195,10 @@ impl Report {
             "By gender and ethnicity",
             &format!("{gap}{}{}", parts_table(&f.by_gender), parts_table(&f.by_ethnicity)),
         );
+        if !f.by_source.is_empty() {
+            let parts: Vec<Part> = f.by_source.iter().map(|s| s.part.clone()).collect();
+            section("By source", &parts_table(&parts));
+        }
         let mut curves = String::from(
             "<p>Share of minors let in, and of adults asked for ID, against the confidence, after calibration.</p>",
         );
@@ -181,8 +211,9 @@ impl Report {
                 trade_off_table(t)
             );
         }
-        section("False accepts and false rejects at T = 18", &curves);
-        section("Calibration of P(age &ge; 18)", &self.calibration_section()?);
+        section(&format!("False accepts and false rejects at T = {}", self.threshold_age), &curves);
+        section(&format!("Calibration of P(age &ge; {})", self.threshold_age), &self.calibration_section()?);
+        section("At the gate", &gate_section(&self.visits));
         section("Visits: several frames, several tries", &visits_section(&self.visits));
         section("The twenty largest errors", &worst_section(&self.worst, with_pictures));
         if !f.rejected.is_empty() || !f.faceless.is_empty() {
@@ -227,7 +258,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-fn trade_off(readings: &[Reading], challenge_age: u8, temperature: f32) -> TradeOff {
+fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, temperature: f32) -> TradeOff {
     let judged: Vec<Reading> =
         readings.iter().map(|r| Reading { estimate: r.estimate.tempered(temperature), ..r.clone() }).collect();
     let steps = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
@@ -235,7 +266,7 @@ fn trade_off(readings: &[Reading], challenge_age: u8, temperature: f32) -> Trade
         .into_iter()
         .map(|confidence| {
             let policy = Policy {
-                threshold_age: THRESHOLD,
+                threshold_age,
                 challenge_age,
                 confidence,
                 deny_confidence: None,
@@ -246,9 +277,11 @@ fn trade_off(readings: &[Reading], challenge_age: u8, temperature: f32) -> Trade
             let lets_in = |r: &Reading| policy.surely_old_enough(&r.estimate);
             TradeOffPoint {
                 confidence,
-                false_accept_13_15: share_of(&judged, 13, 15, lets_in),
-                false_accept_16_17: share_of(&judged, 16, 17, lets_in),
-                false_reject: share_of(&judged, u32::from(THRESHOLD), u32::MAX, |r| !lets_in(r)),
+                false_accept: bands::minors_by_age(threshold_age)
+                    .into_iter()
+                    .map(|b| AcceptByAge { ages: b.label(), share: share_of(&judged, b.low, b.high, lets_in) })
+                    .collect(),
+                false_reject: share_of(&judged, u32::from(threshold_age), u32::MAX, |r| !lets_in(r)),
             }
         })
         .collect();
@@ -259,6 +292,7 @@ fn summary(f: &Figures) -> String {
     let mut cells: Vec<(&str, String)> = vec![
         ("pictures", f.images.to_string()),
         ("faces found", f.faces_found.to_string()),
+        ("people", f.people.to_string()),
         ("MAE", format!("{:.2} years", f.mae_years)),
         ("95 % interval", format!("{:.2} to {:.2}", f.mae_interval.low, f.mae_interval.high)),
         ("bias", format!("{:+.2} years", f.bias_years)),
@@ -298,10 +332,17 @@ fn parts_table(parts: &[Part]) -> String {
         .iter()
         .map(|p| {
             let within = p.within_5_years.map_or_else(|| "-".into(), |w| format!("{:.1} %", w * 100.0));
-            vec![escape(&p.name), p.images.to_string(), number(p.mae_years), number(p.bias_years), within]
+            vec![
+                escape(&p.name),
+                p.images.to_string(),
+                p.people.to_string(),
+                number(p.mae_years),
+                number(p.bias_years),
+                within,
+            ]
         })
         .collect();
-    table(&["part", "pictures", "MAE, years", "bias, years", "within 5"], &rows)
+    table(&["part", "pictures", "people", "MAE, years", "bias, years", "within 5"], &rows)
 }
 
 fn confusion(counts: &[Vec<usize>], names: &[&str]) -> String {
@@ -332,35 +373,79 @@ fn trade_off_table(t: &TradeOff) -> String {
         .points
         .iter()
         .map(|p| {
-            vec![
-                format!("{:.3}", p.confidence),
-                percent(p.false_accept_13_15),
-                percent(p.false_accept_16_17),
-                percent(p.false_reject),
-            ]
+            let minors = p.false_accept.iter().map(|a| percent(a.share));
+            std::iter::once(format!("{:.3}", p.confidence)).chain(minors).chain([percent(p.false_reject)]).collect()
         })
         .collect();
-    table(&["confidence", "13-15 let in", "16-17 let in", "18+ asked for ID"], &rows)
+    let minors: Vec<String> =
+        t.points.first().map_or(Vec::new(), |p| p.false_accept.iter().map(|a| format!("{} let in", a.ages)).collect());
+    let head: Vec<&str> =
+        std::iter::once("confidence").chain(minors.iter().map(String::as_str)).chain(["adults asked for ID"]).collect();
+    table(&head, &rows)
+}
+
+/// What the people met: by age, gender, ethnicity; and whose views the gate refuses.
+fn gate_section(v: &VisitFigures) -> String {
+    let e = &v.at_the_gate;
+    let share = |s: f64| format!("{:.1} %", s * 100.0);
+    let some = |s: Option<f64>| s.map_or_else(|| "-".into(), share);
+    let bands = |bands: &[BandShare], what: &str| {
+        let row = |b: &BandShare| vec![b.ages.clone(), b.people.to_string(), share(b.share), share(b.high)];
+        table(&["age", "people", what, "at most, with 95 % confidence"], &bands.iter().map(row).collect::<Vec<_>>())
+    };
+    let row = |g: &GroupShare| {
+        vec![
+            escape(&g.name),
+            g.minors.to_string(),
+            some(g.false_accept),
+            g.adults.to_string(),
+            some(g.false_reject),
+            share(g.views_refused),
+            share(g.views_refused_half_light),
+        ]
+    };
+    let groups: Vec<Vec<String>> = e.groups.iter().chain(&e.sources).map(row).collect();
+    let ages = format!("minors of {}", e.false_accept_ages);
+    let head = [
+        "group",
+        &ages,
+        "let in",
+        "adults",
+        "asked for ID",
+        "views refused for light or focus",
+        "the same in half the light",
+    ];
+    format!(
+        "<p>{} people before the simulated gate, each for one visit, judged as at the door. The policy: {}.</p>{}{}{}",
+        v.people,
+        escape(&v.policy),
+        bands(&e.minors_by_age, "let in"),
+        bands(&e.adults_by_age, "asked for ID"),
+        table(&head, &groups)
+    )
 }
 
 fn visits_section(v: &VisitFigures) -> String {
+    let ages = &v.at_the_gate.false_accept_ages;
+    let threshold = v.at_the_gate.measured_with.threshold_age;
     let frames: Vec<Vec<String>> = v
         .by_frames
         .iter()
-        .map(|b| {
-            vec![b.frames.to_string(), number(b.mae_years), percent(b.false_accept_13_17), percent(b.false_reject)]
-        })
+        .map(|b| vec![b.frames.to_string(), number(b.mae_years), percent(b.false_accept), percent(b.false_reject)])
         .collect();
     let tries: Vec<Vec<String>> =
-        v.by_tries.iter().map(|b| vec![b.tries.to_string(), percent(b.false_accept_13_17)]).collect();
+        v.by_tries.iter().map(|b| vec![b.tries.to_string(), percent(b.false_accept)]).collect();
     format!(
-        "<p>{} people, each shown as frames of one picture under jitter, noise, blur and light, judged by the shipped policy. The errors \
-         of two frames of one visit correlate by {:.2}: they are not independent, so the gate pools their distributions by their mean \
-         and does not multiply them.</p>{}<p>Minors who try again and again:</p>{}",
-        v.people,
+        "<p>The same people, each visit decided by so many good frames of one picture under jitter, noise, blur and light. The \
+         errors of two frames of one visit correlate by {:.2}: they are not independent, so the gate pools their distributions \
+         by their mean and does not multiply them.</p>{}<p>Minors who try again and again, as far as the gate's budget of \
+         tries lets them:</p>{}",
         v.error_correlation,
-        table(&["frames", "MAE, years", "13-17 let in", "18+ asked for ID"], &frames),
-        table(&["tries", "13-17 let in at least once"], &tries)
+        table(
+            &["frames", "MAE, years", &format!("{ages} let in"), &format!("{threshold} and over asked for ID")],
+            &frames
+        ),
+        table(&["tries", &format!("{ages} let in at least once")], &tries)
     )
 }
 
@@ -522,13 +607,16 @@ fn trade_off_plot(t: &TradeOff) -> Plot {
             .label_style(FONT)
             .light_line_style(WHITE)
             .draw()?;
-        for (colour, label, pick) in
-            [(RED, "16-17 let in", 0), (AMBER, "13-15 let in", 1), (BLUE, "18+ asked for ID", 2)]
-        {
-            let points = t.points.iter().filter_map(|p| {
-                let share = [p.false_accept_16_17, p.false_accept_13_15, p.false_reject][pick]?;
-                Some((f64::from(p.confidence), share.value * 100.0))
-            });
+        // The two oldest bands of minors, who are the hardest to tell, and the adults.
+        type Pick = Box<dyn Fn(&TradeOffPoint) -> Option<Interval>>;
+        let oldest = t.points.first().map_or(&[][..], |p| &p.false_accept);
+        let mut lines: Vec<(RGBColor, String, Pick)> = Vec::new();
+        for (colour, (k, band)) in [RED, AMBER].into_iter().zip(oldest.iter().enumerate().rev()) {
+            lines.push((colour, format!("{} let in", band.ages), Box::new(move |p| p.false_accept[k].share)));
+        }
+        lines.push((BLUE, "adults asked for ID".into(), Box::new(|p| p.false_reject)));
+        for (colour, label, pick) in lines {
+            let points = t.points.iter().filter_map(|p| Some((f64::from(p.confidence), pick(p)?.value * 100.0)));
             chart
                 .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
                 .label(label)
@@ -548,7 +636,7 @@ fn reliability_plot(before: &[ReliabilityBin], after: &[ReliabilityBin]) -> Plot
             .build_cartesian_2d(0.0f64..1.0, 0.0f64..1.0)?;
         chart
             .configure_mesh()
-            .x_desc("stated P(age >= 18)")
+            .x_desc("stated P(age >= T)")
             .y_desc("share that is")
             .label_style(FONT)
             .light_line_style(WHITE)

@@ -18,11 +18,17 @@ pub struct Interval {
 /// `None` for no observations.
 #[must_use]
 pub fn share(hits: usize, count: usize) -> Option<Interval> {
+    share_of_weight(hits as f64, count)
+}
+
+/// The same where some of those counted are hit in part: people of several pictures.
+#[must_use]
+pub fn share_of_weight(hits: f64, count: usize) -> Option<Interval> {
     if count == 0 {
         return None;
     }
     let (n, z) = (count as f64, 1.959_964);
-    let p = hits as f64 / n;
+    let p = (hits / n).clamp(0.0, 1.0);
     let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
     let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     Some(Interval { value: p, low: (middle - half).clamp(0.0, p), high: (middle + half).clamp(p, 1.0) })

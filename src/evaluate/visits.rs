@@ -1,63 +1,201 @@
-//! Simulated visits: several frames of one picture as a camera would see the person within a second.
+//! Simulated visits: frames of one picture as a camera would see the person, judged by the very visit that the gate runs.
 //!
 //! Jitter of place, scale and roll (what the detector's landmarks do from frame to frame), light, focus and noise. The face
 //! and its expression stay the same, so this says how much several frames help against the camera and the detector, not
-//! against the face itself: a real visit helps a little more.
+//! against the face itself: a real visit helps a little more. Light and focus are judged as at the gate; size and pose are
+//! not, since they are the picture's and not the person's.
+
+use std::time::Duration;
 
 use image::RgbImage;
-use rayon::prelude::*;
-use serde::Serialize;
 
-use super::{
-    Eyes, Input, Reading,
-    dataset::Sample,
-    progress_bar,
-    statistics::{Interval, SplitMix, bootstrap_mean, share},
-};
+use super::{Eyes, Input, dataset::Sample, statistics::SplitMix};
 use crate::{
     age::AgeEstimate,
-    picture,
     policy::Policy,
-    vision::{Chip, FaceReading, ModelError, Point, align::TEMPLATE, nearest},
+    quality::{self, Flaw, QualityLimits},
+    vision::{BoundingBox, Chip, ModelError, Point, align::TEMPLATE, nearest},
+    visit::{Decision, SeenFace, Sighting, VisitSettings, VisitTracker},
 };
 
-/// Frames of a simulated visit of one picture; `None` without a face.
-///
-/// The same seed gives the same frames.
-///
-/// # Errors
-/// [`ModelError::Run`] if a model fails.
-pub fn simulate(
-    eyes: &Eyes,
-    picture: &RgbImage,
-    input: Input,
-    frames: usize,
-    seed: u64,
-) -> Result<Option<Vec<FaceReading>>, ModelError> {
-    let landmarks = match input {
-        Input::Chips => {
-            let (w, h) = (picture.width() as f32, picture.height() as f32);
-            let side = w.min(h);
-            TEMPLATE.map(|p| Point::new((w - side) / 2.0 + p.x * side, (h - side) / 2.0 + p.y * side))
-        }
-        Input::Pictures => match nearest(&eyes.detector.detect(picture)?) {
-            Some(face) => face.landmarks,
-            None => return Ok(None),
-        },
-    };
-    let mut random = SplitMix(seed);
-    // What stays the same within a visit: the place's light, the camera's focus.
-    let visit_gain = (random.normal() * 0.10).exp();
-    let visit_blur = (random.unit() < 0.25).then(|| 0.5 + random.unit() * 0.4);
-    let mut readings = Vec::with_capacity(frames);
-    for frame in 0..frames {
-        let moved = jitter(&landmarks, &mut random);
-        let side = eyes.age.chip_side();
-        let Some(chip) = Chip::align(picture, &moved, side) else { return Ok(None) };
-        let degraded = degrade(chip.pixels(), visit_gain, visit_blur, &mut random);
-        readings.push(eyes.age.read(&Chip::from_aligned(&degraded, side).turned_for(frame))?);
+/// Time between two frames of a simulated visit: the ten frames a second of the shipped configuration.
+pub const BETWEEN_FRAMES: Duration = Duration::from_millis(100);
+
+/// How the simulated gate is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    /// How visits are run.
+    pub visit: VisitSettings,
+    /// Which views count.
+    pub quality: QualityLimits,
+}
+
+/// What one frame showed: an estimate at temperature 1 and its weight, or what was wrong.
+pub type View = Result<(AgeEstimate, f32), Flaw>;
+
+/// One person before the simulated camera, for one visit. Frames are made as they are needed, the same ones always.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The picture and its labels.
+    pub sample: Sample,
+    /// Number of the person.
+    pub person: usize,
+    views: Vec<View>,
+    /// Of the first views: how many there are, how many are refused, how many in half the light.
+    light: [usize; 3],
+    landmarks: [Point; 5],
+    random: SplitMix,
+    gain: f32,
+    blur: Option<f32>,
+}
+
+/// Of so many views of each person the refusals are counted.
+const JUDGED_FOR_LIGHT: usize = 3;
+
+impl Recording {
+    /// A person comes before the camera; `None` without a face in the picture. Attempts differ in light and focus.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] if the detector fails.
+    pub fn begin(eyes: &Eyes, sample: &Sample, picture: &RgbImage, attempt: u64) -> Result<Option<Self>, ModelError> {
+        let landmarks = match sample.input {
+            Input::Chips => {
+                let (w, h) = (picture.width() as f32, picture.height() as f32);
+                let side = w.min(h);
+                TEMPLATE.map(|p| Point::new((w - side) / 2.0 + p.x * side, (h - side) / 2.0 + p.y * side))
+            }
+            Input::Pictures => match nearest(&eyes.detector.detect(picture)?) {
+                Some(face) => face.landmarks,
+                None => return Ok(None),
+            },
+        };
+        // By name, so that the other pictures of a data set change nothing.
+        let name = sample.path.file_name().unwrap_or_default();
+        let hash = blake3::hash(name.as_encoded_bytes());
+        let seed = hash.as_bytes().iter().take(8).fold(attempt, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
+        let mut random = SplitMix(seed);
+        // What stays the same within a visit: the place's light, the camera's focus.
+        let gain = (random.normal() * 0.10).exp();
+        let blur = (random.unit() < 0.25).then(|| 0.5 + random.unit() * 0.4);
+        let views = Vec::new();
+        Ok(Some(Self { sample: sample.clone(), person: 0, views, light: [0; 3], landmarks, random, gain, blur }))
     }
-    Ok(Some(readings))
+
+    /// A visit with these views, which needs no models; for tests.
+    #[cfg(test)]
+    pub(super) fn of(person: usize, age: u32, views: Vec<View>) -> Self {
+        let path = format!("{person}.jpg").into();
+        let (gender, group, source, input) = (None, None, 0, Input::Chips);
+        let sample = Sample { path, age, gender, group, person: None, source, input };
+        let (landmarks, random) = (TEMPLATE, SplitMix(0));
+        Self { sample, person, views, light: [0; 3], landmarks, random, gain: 1.0, blur: None }
+    }
+
+    /// Makes the frames that a visit takes which is judged by this policy.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] if the age model fails.
+    pub fn extend(
+        &mut self,
+        eyes: &Eyes,
+        picture: &RgbImage,
+        setting: &Setting,
+        policy: &Policy,
+    ) -> Result<(), ModelError> {
+        let mut tracker = VisitTracker::new(setting.visit, policy.clone());
+        for k in 0..frames_in_time(&setting.visit) {
+            if k == self.views.len() {
+                let view = self.look(eyes, picture, &setting.quality)?;
+                self.views.push(view);
+            }
+            if show(&mut tracker, &self.views[k], policy.temperature, k, Duration::ZERO).is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next frame. Every other good one is mirrored, as in `judge.rs`.
+    fn look(&mut self, eyes: &Eyes, picture: &RgbImage, limits: &QualityLimits) -> Result<View, ModelError> {
+        let moved = jitter(&self.landmarks, &mut self.random);
+        let side = eyes.age.chip_side();
+        let Some(chip) = Chip::align(picture, &moved, side) else { return Ok(Err(Flaw::LookingAway)) };
+        let seen = degrade(chip.pixels(), self.gain, self.blur, &mut self.random);
+        let chip = Chip::from_aligned(&seen, side);
+        let quality = quality::pixels(&chip, limits);
+        if self.light[0] < JUDGED_FOR_LIGHT {
+            let halved = RgbImage::from_fn(seen.width(), seen.height(), |x, y| seen.get_pixel(x, y).map_half());
+            let dark = quality::pixels(&Chip::from_aligned(&halved, side), limits);
+            let refused = [true, quality.is_err(), dark.is_err()];
+            self.light.iter_mut().zip(refused).for_each(|(count, refused)| *count += usize::from(refused));
+        }
+        match quality {
+            Err(flaw) => Ok(Err(flaw)),
+            Ok(weight) => {
+                let good = self.good_views().count();
+                Ok(Ok((eyes.age.read(&chip.turned_for(good))?.age, weight)))
+            }
+        }
+    }
+
+    /// The good views so far.
+    pub fn good_views(&self) -> impl Iterator<Item = &(AgeEstimate, f32)> {
+        self.views.iter().filter_map(|v| v.as_ref().ok())
+    }
+
+    /// Share of the first views that are refused for light or focus, as they are and in half the light.
+    #[must_use]
+    pub fn refused(&self) -> [f64; 2] {
+        [1, 2].map(|k| self.light[k] as f64 / self.light[0].max(1) as f64)
+    }
+
+    /// The recording at a temperature, for judging it again and again.
+    #[must_use]
+    pub fn tempered(&self, temperature: f32) -> Vec<View> {
+        let at = |view: &View| view.as_ref().map(|(e, w)| (e.tempered(temperature), *w)).map_err(|flaw| *flaw);
+        self.views.iter().map(at).collect()
+    }
+}
+
+/// Half as bright.
+trait Half {
+    fn map_half(&self) -> Self;
+}
+
+impl Half for image::Rgb<u8> {
+    fn map_half(&self) -> Self {
+        image::Rgb(self.0.map(|v| v / 2))
+    }
+}
+
+/// Most frames that come before a visit's time is up.
+fn frames_in_time(visit: &VisitSettings) -> usize {
+    (visit.decide_within.as_millis() / BETWEEN_FRAMES.as_millis()) as usize + 2
+}
+
+/// Shows a frame to the gate's own tracker.
+fn show(tracker: &mut VisitTracker, view: &View, temperature: f32, k: usize, from: Duration) -> Option<Decision> {
+    let view = view.as_ref().map(|(e, w)| (e.tempered(temperature), *w)).map_err(|flaw| *flaw);
+    let bounds = BoundingBox { x0: 200.0, y0: 100.0, x1: 350.0, y1: 300.0 };
+    // Not at zero: the first frame of all must be later than nothing.
+    let at = from + BETWEEN_FRAMES * (k as u32 + 1);
+    tracker.observe(Sighting { at, nearest: Some(SeenFace { bounds, view }), doubtful_companion: false }).decision
+}
+
+/// The decision of the gate's own tracker about a visit, whose views are at the policy's temperature already; the tracker
+/// goes on where it was, at the given time. `None` only for a visit whose frames were not made to its end.
+pub fn decide(tracker: &mut VisitTracker, views: &[View], from: Duration) -> Option<Decision> {
+    (0..views.len()).find_map(|k| show(tracker, &views[k], 1.0, k, from))
+}
+
+/// The person goes: frames without anybody until the visit is over. The time after that.
+pub fn leave(tracker: &mut VisitTracker, visit: &VisitSettings, from: Duration) -> Duration {
+    let mut at = from;
+    while at < from + visit.lost_after + BETWEEN_FRAMES {
+        at += BETWEEN_FRAMES;
+        tracker.observe(Sighting { at, nearest: None, doubtful_companion: false });
+    }
+    at
 }
 
 /// Moves all landmarks by one similarity transform, and each by a little of its own.
@@ -87,167 +225,4 @@ fn degrade(chip: &RgbImage, gain: f32, blur: Option<f32>, random: &mut SplitMix)
         *value = (f32::from(*value) * gain + random.normal() * noise).clamp(0.0, 255.0) as u8;
     }
     out
-}
-
-/// The estimate of a visit: its frames pooled with equal weight.
-#[must_use]
-pub fn pooled(frames: &[FaceReading], temperature: f32) -> Option<AgeEstimate> {
-    let tempered: Vec<AgeEstimate> = frames.iter().map(|f| f.age.tempered(temperature)).collect();
-    AgeEstimate::pool(tempered.iter().map(|e| (e, 1.0)))
-}
-
-/// Simulates one visit for each sample and gives the pooled estimates as readings.
-///
-/// # Errors
-/// The first model failure. Unreadable and faceless pictures are left out.
-pub fn visit_readings(
-    eyes: &Eyes,
-    samples: &[Sample],
-    input: Input,
-    frames: usize,
-) -> Result<Vec<Reading>, ModelError> {
-    let bar = progress_bar(samples.len() as u64, "visits");
-    let readings: Vec<Option<Reading>> = samples
-        .par_iter()
-        .enumerate()
-        .map(|(k, sample)| {
-            bar.inc(1);
-            let Ok(picture) = picture::open(&sample.path) else { return Ok(None) };
-            let Some(frames) = simulate(eyes, &picture, input, frames, 0xa9e + k as u64)? else { return Ok(None) };
-            Ok(pooled(&frames, 1.0).map(|estimate| Reading {
-                sample: sample.clone(),
-                estimate,
-                female: frames[0].female,
-            }))
-        })
-        .collect::<Result<_, ModelError>>()?;
-    bar.finish_and_clear();
-    Ok(readings.into_iter().flatten().collect())
-}
-
-/// How much several frames help, and how much several tries harm.
-#[derive(Clone, Debug, Serialize)]
-pub struct VisitFigures {
-    /// People simulated.
-    pub people: usize,
-    /// Error of the pooled estimate by number of frames.
-    pub by_frames: Vec<ByFrames>,
-    /// Correlation of the errors of two frames of one visit, -1 to 1: how far they are from independent.
-    pub error_correlation: f64,
-    /// Share of 13-17-year-olds let in at least once, by number of tries of five frames.
-    pub by_tries: Vec<ByTries>,
-}
-
-/// Error with a number of frames.
-#[derive(Clone, Debug, Serialize)]
-pub struct ByFrames {
-    /// Frames pooled.
-    pub frames: usize,
-    /// Mean absolute error in years.
-    pub mae_years: Option<Interval>,
-    /// Share of 13-17-year-olds let in.
-    pub false_accept_13_17: Option<Interval>,
-    /// Share of people of T or over who are not let in.
-    pub false_reject: Option<Interval>,
-}
-
-/// False accepts with a number of tries.
-#[derive(Clone, Debug, Serialize)]
-pub struct ByTries {
-    /// Tries in a row.
-    pub tries: usize,
-    /// Share of 13-17-year-olds let in at least once.
-    pub false_accept_13_17: Option<Interval>,
-}
-
-const COUNTS: [usize; 5] = [1, 2, 3, 5, 8];
-const TRIES: usize = 5;
-const FRAMES_PER_TRY: usize = 5;
-
-/// Measures both on at most `most` samples, among them all 13-17-year-olds that fit.
-///
-/// # Errors
-/// The first model failure.
-pub fn measure(
-    eyes: &Eyes,
-    samples: &[Sample],
-    input: Input,
-    policy: &Policy,
-    most: usize,
-) -> Result<VisitFigures, ModelError> {
-    let minor = |s: &Sample| (13..=17).contains(&s.age);
-    let mut chosen: Vec<&Sample> = samples.iter().filter(|s| minor(s)).take(most).collect();
-    let others: Vec<&Sample> = samples.iter().filter(|s| !minor(s)).collect();
-    let step = (others.len() / most.saturating_sub(chosen.len()).max(1)).max(1);
-    chosen.extend(others.into_iter().step_by(step).take(most.saturating_sub(chosen.len())));
-    let bar = progress_bar(chosen.len() as u64, "simulated people");
-    let all: Vec<Option<(u32, Vec<FaceReading>)>> = chosen
-        .par_iter()
-        .enumerate()
-        .map(|(k, sample)| {
-            bar.inc(1);
-            let Ok(picture) = picture::open(&sample.path) else { return Ok(None) };
-            // Each try is a visit of its own: other light, other focus.
-            let tries = if minor(sample) { TRIES } else { 2 };
-            let mut frames = Vec::new();
-            for attempt in 0..tries {
-                let seed = 0x7e57 + (k * TRIES + attempt) as u64;
-                match simulate(eyes, &picture, input, FRAMES_PER_TRY.max(COUNTS[4].div_ceil(2)), seed)? {
-                    Some(more) => frames.extend(more),
-                    None => return Ok(None),
-                }
-            }
-            Ok(Some((sample.age, frames)))
-        })
-        .collect::<Result<_, ModelError>>()?;
-    bar.finish_and_clear();
-    let people: Vec<(u32, Vec<FaceReading>)> = all.into_iter().flatten().collect();
-    let allowed =
-        |frames: &[FaceReading]| pooled(frames, policy.temperature).is_some_and(|e| policy.surely_old_enough(&e));
-    let threshold = u32::from(policy.threshold_age);
-    let by_frames = COUNTS
-        .iter()
-        .map(|&count| {
-            let errors: Vec<f64> = people
-                .iter()
-                .filter_map(|(age, f)| Some((f64::from(pooled(&f[..count], 1.0)?.mean()) - f64::from(*age)).abs()))
-                .collect();
-            let minors: Vec<bool> =
-                people.iter().filter(|(age, _)| (13..=17).contains(age)).map(|(_, f)| allowed(&f[..count])).collect();
-            let adults: Vec<bool> =
-                people.iter().filter(|(age, _)| *age >= threshold).map(|(_, f)| allowed(&f[..count])).collect();
-            ByFrames {
-                frames: count,
-                mae_years: bootstrap_mean(&errors),
-                false_accept_13_17: share(minors.iter().filter(|a| **a).count(), minors.len()),
-                false_reject: share(adults.iter().filter(|a| !**a).count(), adults.len()),
-            }
-        })
-        .collect();
-    let minors: Vec<&Vec<FaceReading>> =
-        people.iter().filter(|(age, _)| (13..=17).contains(age)).map(|(_, f)| f).collect();
-    let by_tries = (1..=TRIES)
-        .map(|tries| {
-            let hits = minors.iter().filter(|frames| frames.chunks(FRAMES_PER_TRY).take(tries).any(allowed)).count();
-            ByTries { tries, false_accept_13_17: share(hits, minors.len()) }
-        })
-        .collect();
-    Ok(VisitFigures { people: people.len(), by_frames, error_correlation: correlation(&people), by_tries })
-}
-
-/// Pearson's correlation of the errors of the first two frames.
-fn correlation(people: &[(u32, Vec<FaceReading>)]) -> f64 {
-    let pairs: Vec<(f64, f64)> = people
-        .iter()
-        .map(|(age, f)| (f64::from(f[0].age.mean()) - f64::from(*age), f64::from(f[1].age.mean()) - f64::from(*age)))
-        .collect();
-    let n = pairs.len().max(1) as f64;
-    let (mx, my) = pairs.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
-    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
-    for (x, y) in pairs {
-        xy += (x - mx) * (y - my);
-        xx += (x - mx) * (x - mx);
-        yy += (y - my) * (y - my);
-    }
-    xy / (xx * yy).sqrt().max(1e-12)
 }

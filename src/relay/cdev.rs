@@ -29,7 +29,7 @@ impl CdevRelay {
             move |error: gpio_cdev::Error| RelayError::Pin { pin, action, detail: error.to_string() }
         };
         let released = u8::from(level(config.active, false) == Level::High);
-        let line = chip::find(&config.chip)?.get_line(config.pin).map_err(failed("finding the line"))?;
+        let line = chip::line(&config.chip, config.pin)?;
         let handle = line
             .request(LineRequestFlags::OUTPUT, released, "agegate relay")
             .map_err(failed("requesting the line (does another program hold it?)"))?;

@@ -44,3 +44,37 @@ pub fn find(label: &str) -> Result<gpio_cdev::Chip, RelayError> {
     };
     gpio_cdev::Chip::new(path.ok_or_else(none)?).map_err(|_| none())
 }
+
+/// A line of the chip with this label.
+///
+/// # Errors
+/// [`RelayError::NoChip`], or [`RelayError::Pin`] for a line beyond those that the chip has.
+pub fn line(label: &str, number: u32) -> Result<gpio_cdev::Line, RelayError> {
+    let mut chip = find(label)?;
+    let failed =
+        |detail| RelayError::Pin { pin: format!("line {number} of {label:?}"), action: "finding the line", detail };
+    if let Some(detail) = beyond(number, chip.num_lines()) {
+        return Err(failed(detail));
+    }
+    chip.get_line(number).map_err(|e| failed(e.to_string()))
+}
+
+/// What is wrong with the number of a line on a chip of so many; the kernel would only say "invalid argument".
+fn beyond(number: u32, lines: u32) -> Option<String> {
+    (number >= lines).then(|| match lines {
+        0 => "the chip has no lines".into(),
+        _ => format!("the chip has {lines} lines, expected 0 to {}", lines - 1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_beyond_the_chip_is_told_with_the_lines_there_are() {
+        assert_eq!(beyond(53, 54), None);
+        assert_eq!(beyond(54, 54).as_deref(), Some("the chip has 54 lines, expected 0 to 53"));
+        assert!(beyond(0, 0).is_some());
+    }
+}

@@ -1,0 +1,202 @@
+//! The configuration: one struct tree, one TOML file.
+//!
+//! Wrong configuration is refused at start: every error names the file, the line, the key, what was found and what was
+//! expected. Unknown keys are errors. Every key has a default, so an empty file is a valid configuration; it describes a
+//! Raspberry Pi with a USB camera, a relay on GPIO 17 and no display.
+
+mod error;
+pub mod example;
+mod pins;
+mod rules;
+pub mod table;
+mod tree;
+
+use std::path::Path;
+
+use crate::{display::texts::Texts, policy::Policy};
+pub use error::ConfigError;
+use error::{Fault, parse_toml};
+pub use tree::*;
+
+/// Where `agegate run` looks without `--config`.
+pub const DEFAULT_PATH: &str = "/etc/agegate/agegate.toml";
+
+impl Config {
+    /// Reads and checks a file, and the files that it names: a policy, texts.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: unreadable, no TOML, an unknown key, a value out of range.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of a file; `path` names it in messages, and files that it names lie beside it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        // What no table of values can hold, such as a number beyond 64 bits, is refused with its line.
+        parse_toml::<toml::Table>(text, path)?;
+        let mut config: Self = parse_toml(text, path)?;
+        if let Some(fault) = config.faults().into_iter().next() {
+            return Err(fault.at(text, path));
+        }
+        let beside = |file: &Path| path.parent().map_or_else(|| file.to_owned(), |folder| folder.join(file));
+        if let Some(file) = &config.policy_file {
+            if config.policy.is_some() {
+                let fault =
+                    Fault::new("policy_file", file.display(), "either `policy_file` or a [policy] table, not both");
+                return Err(fault.at(text, path));
+            }
+            config.policy = Some(load_policy(&beside(file))?);
+        }
+        if let Some(file) = &config.display.texts_file {
+            let file = beside(file);
+            let texts = Texts::load(&config.display.language, &file).map_err(|error| {
+                let error = error.to_string();
+                let why = error.strip_prefix("display: ").unwrap_or(&error);
+                let expected = format!("a file of texts that can be used: {why}");
+                Fault::new("display.texts_file", format!("{:?}", file.display().to_string()), &expected).at(text, path)
+            })?;
+            config.display.own_texts = Some(texts);
+        }
+        Ok(config)
+    }
+
+    /// The policy in force: the configured one, or the one shipped with the embedded model.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy.clone().unwrap_or_else(Policy::shipped)
+    }
+
+    /// What is wrong: by the table, and where that finds nothing, between the values.
+    fn faults(&self) -> Vec<Fault> {
+        let values = match toml::Table::try_from(self) {
+            Ok(values) => values,
+            // A path that is no text; TOML has none such.
+            Err(error) => return vec![Fault::new("configuration", error, "values that TOML can hold")],
+        };
+        let faults = table::faults(&values);
+        if !faults.is_empty() {
+            return faults;
+        }
+        rules::faults(self).into_iter().chain(pins::faults(self)).collect()
+    }
+}
+
+/// Reads a policy block as `agegate calibrate` writes it.
+///
+/// # Errors
+/// As [`Config::load`].
+pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let policy: Policy = parse_toml(&text, path)?;
+    match policy_faults(&policy).into_iter().next() {
+        None => Ok(policy),
+        Some(fault) => Err(fault.at(&text, path)),
+    }
+}
+
+fn policy_faults(policy: &Policy) -> Vec<Fault> {
+    match toml::Table::try_from(policy) {
+        Ok(values) => table::faults_alone("policy", &values),
+        Err(error) => vec![Fault::new("policy", error, "values that TOML can hold")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse(text, Path::new("gate.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(Config::parse("", Path::new("gate.toml")).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let message = error("[relay]\npin = 17\n\n[camera]\nfps = 10\n");
+        assert!(message.contains("line 5") && message.contains("`fps`") && message.contains("`rate`"), "{message}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_line_key_found_and_expected() {
+        let message = error("# the lock\n[relay]\npin = 17\nopen_seconds = 90\n");
+        assert_eq!(message, "configuration gate.toml, line 4: `relay.open_seconds` is 90, expected 0.2 to 30 seconds");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_with_its_line() {
+        let message = error("[visit]\ngood_frames = \"many\"\n");
+        assert!(message.contains("line 2") && message.contains("string"), "{message}");
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused() {
+        assert!(error("[camera]\nrate = nan\n").contains("`camera.rate` is NaN"));
+        assert!(error("[visit]\ndecide_seconds = inf\n").contains("`visit.decide_seconds` is inf"));
+    }
+
+    #[test]
+    fn the_shipped_policy_is_valid() {
+        assert!(policy_faults(&Policy::shipped()).is_empty());
+    }
+
+    #[test]
+    fn values_of_a_policy_out_of_range_are_named_in_a_file_and_in_the_configuration() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let whole = "threshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\n";
+        for (right, wrong, expected) in [
+            ("confidence = 0.9", "confidence = 1.0", "`confidence` is 1, expected 0.5 or more, below 1"),
+            ("challenge_age = 25", "challenge_age = 17", "`challenge_age` is 17, expected `threshold_age` to 60 years"),
+            ("threshold_age = 18", "threshold_age = 9", "`threshold_age` is 9, expected 10 to 30 years"),
+            ("confidence = 0.9", "confidence = 0.9\ntemperature = nan", "`temperature` is NaN, expected 0.2 to 5"),
+            ("confidence = 0.9", "confidence = 0.9\ndeny_confidence = 0.1", "`deny_confidence` is 0.1, expected 0.5"),
+        ] {
+            let text = whole.replace(right, wrong);
+            std::fs::write(file.path(), &text).unwrap();
+            let message = load_policy(file.path()).unwrap_err().to_string();
+            assert!(message.contains(expected) && message.contains("line "), "{message}");
+            let message = error(&format!("[policy]\n{text}"));
+            assert!(message.contains(&expected.replacen('`', "`policy.", 1)), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_number_beyond_all_bounds_is_told_with_its_line() {
+        let message = error("[visit]\n\ngood_frames = 18446744073709551615\n");
+        assert!(message.contains("line 3"), "{message}");
+    }
+
+    #[test]
+    fn a_reset_that_is_left_out_is_not_wired() {
+        assert_eq!(
+            Config::parse("[display]\ndriver = \"st7789\"\n", Path::new("a.toml")).unwrap().display.reset_line,
+            None
+        );
+    }
+
+    #[test]
+    fn texts_are_read_and_checked_when_the_configuration_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("gate.toml");
+        std::fs::write(&config, "[display]\ntexts_file = \"texts.toml\"\n").unwrap();
+        let refused = || Config::load(&config).unwrap_err().to_string();
+        assert!(
+            refused().contains("line 2: `display.texts_file`") && refused().contains("texts.toml"),
+            "{}",
+            refused()
+        );
+        std::fs::write(folder.path().join("texts.toml"), "welcom = [\"a\", \"b\"]\n").unwrap();
+        assert!(refused().contains("welcom"), "{}", refused());
+        std::fs::write(folder.path().join("texts.toml"), "welcome = [\"Bienvenue\", \"Entrez\"]\n").unwrap();
+        let loaded = Config::load(&config).unwrap();
+        std::fs::remove_file(folder.path().join("texts.toml")).unwrap();
+        assert_eq!(loaded.display.texts().of(crate::display::Screen::Welcome)[0], "Bienvenue", "not looked at again");
+    }
+}

@@ -1,0 +1,155 @@
+//! What no single value shows: settings that contradict each other, and settings with which nobody could ever get in.
+
+use super::{
+    error::Fault,
+    tree::{CameraSource, Config, DisplayDriver, StartMode},
+};
+
+/// What is wrong between the values of a configuration whose values are each in their range.
+pub(super) fn faults(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    recording(config, &mut faults);
+    never_allows(config, &mut faults);
+    panel(config, &mut faults);
+    faults
+}
+
+fn recording(config: &Config, faults: &mut Vec<Fault>) {
+    if config.camera.source == CameraSource::Replay && config.camera.path.is_none() {
+        let expected = "a folder of pictures, a Motion-JPEG or a Y4M file for source = \"replay\"";
+        faults.push(Fault::new("camera.path", "missing", expected));
+    }
+}
+
+/// Frames come `1 / rate` seconds apart: what is shorter than that, or than the frames that an Allow needs, never allows.
+fn never_allows(config: &Config, faults: &mut Vec<Fault>) {
+    let (camera, visit, start) = (&config.camera, &config.visit, &config.start);
+    let apart = 1.0 / camera.rate;
+    let frames = (visit.good_frames.saturating_sub(1)) as f32 * apart;
+    if visit.lost_seconds <= apart {
+        let expected = format!(
+            "more than the {apart} seconds between two frames at `camera.rate` {}: no visit lasts",
+            camera.rate
+        );
+        faults.push(Fault::new("visit.lost_seconds", visit.lost_seconds, &expected));
+    }
+    if camera.source == CameraSource::V4l2 && camera.stall_seconds <= apart {
+        let expected = format!("more than the {apart} seconds between two frames at `camera.rate` {}", camera.rate);
+        faults.push(Fault::new("camera.stall_seconds", camera.stall_seconds, &expected));
+    }
+    let takes = format!(
+        "at least the {frames} seconds that `visit.good_frames` {} take at `camera.rate` {}: nobody gets in otherwise",
+        visit.good_frames, camera.rate
+    );
+    if visit.decide_seconds < frames {
+        faults.push(Fault::new("visit.decide_seconds", visit.decide_seconds, &takes));
+    }
+    if start.mode != StartMode::Always && start.seconds < frames {
+        faults.push(Fault::new("start.seconds", start.seconds, &takes));
+    }
+    let (least, height) = (config.quality.min_face_pixels, camera.height);
+    if camera.source == CameraSource::V4l2 && least > height as f32 {
+        let expected = format!("at most `camera.height` {height}: no face is larger than the picture");
+        faults.push(Fault::new("quality.min_face_pixels", least, &expected));
+    }
+}
+
+/// The panel must lie within its controller's memory.
+fn panel(config: &Config, faults: &mut Vec<Fault>) {
+    let display = &config.display;
+    let name = match display.driver {
+        DisplayDriver::None => return,
+        DisplayDriver::St7789 => "ST7789",
+        DisplayDriver::Ili9341 => "ILI9341",
+        DisplayDriver::Ssd1306 => "SSD1306",
+    };
+    let ((columns, rows), (width, height)) = (display.driver.memory(), display.size());
+    for (side, offset, size, shift, most, what) in [
+        ("display.width", "display.offset_x", width, display.offset_x, columns, "columns"),
+        ("display.height", "display.offset_y", height, display.offset_y, rows, "rows"),
+    ] {
+        // Its driver knows the whole panel only.
+        if display.driver == DisplayDriver::Ssd1306 && size != most {
+            faults.push(Fault::new(side, size, &format!("{most}: an {name} here has {columns}x{rows} pixels")));
+        } else if size > most {
+            let expected = format!("at most {most}: the {name}'s memory has {most} {what}");
+            faults.push(Fault::new(side, size, &expected));
+        } else if shift > most - size {
+            let expected =
+                format!("at most {}: the {name}'s memory has {most} {what}, and the panel {size}", most - size);
+            faults.push(Fault::new(offset, shift, &expected));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::Config;
+
+    fn error(text: &str) -> String {
+        Config::parse(text, Path::new("gate.toml")).unwrap_err().to_string()
+    }
+
+    fn accepted(text: &str) -> bool {
+        Config::parse(text, Path::new("gate.toml")).is_ok()
+    }
+
+    #[test]
+    fn a_visit_that_ends_before_the_next_frame_is_refused() {
+        let message = error("[camera]\nrate = 2.0\n[visit]\nlost_seconds = 0.5\n");
+        assert!(
+            message.contains("line 4: `visit.lost_seconds` is 0.5, expected more than the 0.5 seconds"),
+            "{message}"
+        );
+        assert!(accepted("[camera]\nrate = 2.0\n[visit]\nlost_seconds = 0.6\n"));
+    }
+
+    #[test]
+    fn a_time_too_short_for_the_frames_that_an_allow_needs_is_refused() {
+        let message = error("[visit]\ngood_frames = 50\nmost_frames = 60\ndecide_seconds = 4.0\n");
+        assert!(message.contains("line 4: `visit.decide_seconds` is 4, expected at least the 4.9"), "{message}");
+        assert!(accepted("[visit]\ngood_frames = 50\nmost_frames = 60\ndecide_seconds = 5.0\n"));
+        let button = "[camera]\nrate = 1.0\n[visit]\nlost_seconds = 2.0\n[start]\nmode = \"button\"\n";
+        assert!(error(&format!("{button}seconds = 3.0\n")).contains("`start.seconds` is 3, expected at least the 4"));
+        assert!(accepted(&format!("{button}seconds = 4.0\n")));
+    }
+
+    #[test]
+    fn a_camera_that_counts_as_lost_between_two_frames_is_refused() {
+        let slow = "[visit]\nlost_seconds = 2.0\n[camera]\nrate = 1.0\n";
+        assert!(error(&format!("{slow}stall_seconds = 0.9\n")).contains("`camera.stall_seconds` is 0.9"));
+        assert!(accepted(&format!("{slow}stall_seconds = 1.5\n")));
+    }
+
+    #[test]
+    fn a_face_larger_than_the_picture_cannot_be_asked_for() {
+        assert!(error("[quality]\nmin_face_pixels = 600.0\n").contains("at most `camera.height` 480"));
+    }
+
+    #[test]
+    fn a_panel_that_its_controller_does_not_have_is_refused() {
+        let panel = |text: &str| format!("[display]\ndriver = \"st7789\"\n{text}");
+        assert!(error(&panel("width = 480\nheight = 320\n")).contains("line 3: `display.width` is 480"));
+        let message = error(&panel("width = 240\nheight = 240\noffset_y = 81\n"));
+        assert!(message.contains("line 5: `display.offset_y` is 81, expected at most 80"), "{message}");
+        assert!(accepted(&panel("width = 240\nheight = 240\noffset_y = 80\n")));
+        assert!(accepted(&panel("width = 135\nheight = 240\noffset_x = 52\noffset_y = 40\n")));
+        assert!(error(&panel("offset_x = 1\n")).contains("expected at most 0"));
+    }
+
+    #[test]
+    fn an_oled_has_its_own_size_whether_it_is_told_or_not() {
+        assert!(accepted("[display]\ndriver = \"ssd1306\"\n"));
+        assert!(accepted("[display]\ndriver = \"ssd1306\"\nwidth = 128\nheight = 64\n"));
+        assert!(
+            error("[display]\ndriver = \"ssd1306\"\nwidth = 128\nheight = 32\n")
+                .contains("`display.height` is 32, expected 64")
+        );
+        assert!(
+            error("[display]\ndriver = \"ssd1306\"\noffset_x = 4\n")
+                .contains("`display.offset_x` is 4, expected at most 0")
+        );
+    }
+}

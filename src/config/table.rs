@@ -1,0 +1,462 @@
+//! The table of keys: what each value may be, and what is to be said about it. It checks, words the errors and writes
+//! `config/agegate.toml` ([`super::example`]); no range stands anywhere else.
+//!
+//! A new key takes a field and its default in [`super::tree`], a row here, and `make config`.
+
+use std::fmt;
+
+use super::error::Fault;
+
+/// One table of the file.
+pub struct Section {
+    /// Its name; empty for the keys above the first table.
+    pub name: &'static str,
+    /// Lines before it in the example.
+    pub intro: &'static str,
+    /// Its keys, in the order of the example.
+    pub keys: &'static [Key],
+}
+
+/// One key.
+pub struct Key {
+    /// Its name within the table.
+    pub name: &'static str,
+    /// What it may be.
+    pub range: Range,
+    /// How the example shows it.
+    pub shown: Shown,
+    /// What it is.
+    pub note: &'static str,
+}
+
+/// What a value may be. Bounds belong to the range unless said otherwise.
+#[derive(Clone, Copy, Debug)]
+pub enum Range {
+    /// What its type allows: a path, a name, one of the words of an enumeration.
+    Any,
+    /// A number between two bounds, in this unit.
+    Within(Low, High, &'static str),
+    /// One of these numbers, in this unit.
+    Number(&'static [i64], &'static str),
+    /// One of these words; what else there is.
+    Word(&'static [&'static str], &'static str),
+}
+
+/// A lower bound.
+#[derive(Clone, Copy, Debug)]
+pub enum Low {
+    /// This number.
+    At(f64),
+    /// The value of this key of the same table.
+    Key(&'static str),
+    /// More than the value of this key of the same table.
+    Above(&'static str),
+}
+
+/// An upper bound.
+#[derive(Clone, Copy, Debug)]
+pub enum High {
+    /// This number.
+    At(f64),
+    /// Less than this number.
+    Below(f64),
+}
+
+/// How the example shows a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown {
+    /// With its default.
+    Default,
+    /// With this value, which is not the default.
+    Set(&'static str),
+    /// Commented out, with this value.
+    Commented(&'static str),
+}
+
+const fn key(name: &'static str, range: Range, note: &'static str) -> Key {
+    Key { name, range, shown: Shown::Default, note }
+}
+
+const fn shown(name: &'static str, range: Range, shown: Shown, note: &'static str) -> Key {
+    Key { name, range, shown, note }
+}
+
+const fn within(low: f64, high: f64, unit: &'static str) -> Range {
+    Range::Within(Low::At(low), High::At(high), unit)
+}
+
+const LINE: Range = within(0.0, 511.0, "");
+
+/// All keys.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "",
+        intro: "\
+# agegate: the configuration. Every key is here, most with their default; unknown keys are errors.
+# After a change: `agegate check`, then `systemctl reload agegate`.
+#
+# Who is let in: the policy shipped with the embedded model, unless one is named here. A policy for your own bound on the
+# share of minors let in comes from `agegate calibrate --out /etc/agegate/policy.toml`.",
+        keys: &[shown(
+            "policy_file",
+            Range::Any,
+            Shown::Commented("\"policy.toml\""),
+            "beside this file; must stand above the first table",
+        )],
+    },
+    Section {
+        name: "camera",
+        intro: "",
+        keys: &[
+            key("source", Range::Any, "\"v4l2\", or \"replay\" for recorded pictures (tests and demonstrations only)"),
+            key("device", Range::Any, "a name under /dev/v4l/by-id survives replugging"),
+            shown(
+                "path",
+                Range::Any,
+                Shown::Commented("\"frames\""),
+                "for \"replay\": folder of pictures, Motion-JPEG or Y4M file",
+            ),
+            key("width", within(160.0, 1920.0, "pixels"), "wanted size; the camera's nearest mode is taken"),
+            key("height", within(120.0, 1440.0, "pixels"), ""),
+            key("rate", within(1.0, 30.0, "frames a second"), "how many are judged"),
+            key("stall_seconds", within(0.5, 30.0, "seconds"), "without a frame for so long the camera counts as lost"),
+            key("warmup_frames", within(0.0, 100.0, ""), "thrown away after opening, while the camera adjusts"),
+        ],
+    },
+    Section {
+        name: "models",
+        intro: "",
+        keys: &[
+            shown(
+                "detector",
+                Range::Any,
+                Shown::Commented("\"/etc/agegate/face-detector.onnx\""),
+                "another model than the embedded one",
+            ),
+            shown("age", Range::Any, Shown::Commented("\"/etc/agegate/age-estimator.onnx\""), ""),
+            shown(
+                "detector_score",
+                within(0.05, 0.99, ""),
+                Shown::Commented("0.6"),
+                "absent: the score that the model was shipped with",
+            ),
+        ],
+    },
+    Section {
+        name: "policy",
+        intro: "# A policy by hand, instead of `policy_file`. No measured figures hold for it:",
+        keys: &[
+            shown("threshold_age", within(10.0, 30.0, "years"), Shown::Commented("18"), "the legal limit"),
+            shown(
+                "challenge_age",
+                Range::Within(Low::Key("threshold_age"), High::At(60.0), "years"),
+                Shown::Commented("25"),
+                "who looks younger than this is asked for ID",
+            ),
+            shown(
+                "confidence",
+                Range::Within(Low::At(0.5), High::Below(1.0), ""),
+                Shown::Commented("0.95"),
+                "P(age >= threshold) that opens",
+            ),
+            shown(
+                "deny_confidence",
+                Range::Within(Low::At(0.5), High::Below(1.0), ""),
+                Shown::Commented("0.99"),
+                "P(age < threshold) that ends in Deny; absent: never, Refer instead",
+            ),
+            shown(
+                "temperature",
+                within(0.2, 5.0, ""),
+                Shown::Commented("1.0"),
+                "of the calibration; 1 changes nothing",
+            ),
+        ],
+    },
+    Section {
+        name: "visit",
+        intro: "",
+        keys: &[
+            key("good_frames", within(1.0, 50.0, ""), "that an Allow needs"),
+            key(
+                "most_frames",
+                Range::Within(Low::Key("good_frames"), High::At(200.0), ""),
+                "after so many a visit that is not sure is referred",
+            ),
+            key("decide_seconds", within(1.0, 120.0, "seconds"), "after so long it is referred whatever was seen"),
+            key("lost_seconds", within(0.2, 10.0, "seconds"), "without the face for so long the visit is over"),
+            key(
+                "max_tries",
+                within(1.0, 100.0, ""),
+                "refused tries in a row, then everyone is referred until the cool-down is over",
+            ),
+            key("cool_down_seconds", within(0.0, 3600.0, "seconds"), ""),
+        ],
+    },
+    Section {
+        name: "quality",
+        intro: "",
+        keys: &[
+            key(
+                "min_face_share",
+                within(0.05, 0.9, ""),
+                "height of the face over that of the frame; smaller: \"come closer\"",
+            ),
+            key("min_face_pixels", within(24.0, 1000.0, "pixels"), ""),
+            key("min_brightness", within(0.0, 200.0, ""), "of the face, 255 is white; below: \"more light\""),
+            key("max_brightness", Range::Within(Low::Above("min_brightness"), High::At(255.0), ""), ""),
+            key("min_contrast", within(0.0, 127.0, ""), "deviation of the brightness"),
+            key("min_sharpness", within(0.0, 4.0, ""), "below: \"hold still\""),
+            key("max_turn", within(0.05, 1.0, ""), "of the head; 0.32 is about 30 degrees"),
+            key("max_roll_degrees", within(5.0, 45.0, "degrees"), ""),
+            key("min_inside", within(0.5, 1.0, ""), "share of the face inside the frame"),
+        ],
+    },
+    Section {
+        name: "start",
+        intro: "",
+        keys: &[
+            key("mode", Range::Any, "or \"button\" or \"sensor\": until then no frame is read"),
+            key("line", LINE, "GPIO line of the button or sensor"),
+            key("chip", Range::Any, "label of its chip; `agegate check` lists them"),
+            key("active", Range::Any, "level that starts a visit"),
+            key("seconds", within(1.0, 120.0, "seconds"), "for which frames are read after a start"),
+        ],
+    },
+    Section {
+        name: "relay",
+        intro: "",
+        keys: &[
+            key(
+                "driver",
+                Range::Any,
+                "\"rppal\" on a Raspberry Pi, \"cdev\" on other boards, \"simulated\" for none",
+            ),
+            key("pin", LINE, "BCM number (rppal, 0 to 27) or line of the chip (cdev)"),
+            key("chip", Range::Any, "label of the chip (cdev only)"),
+            key("active", Range::Any, "level that energises the relay"),
+            key("lock", Range::Any, "or \"fail-safe\": open without power, for doors that must free people"),
+            key("open_seconds", within(0.2, 30.0, "seconds"), ""),
+            key(
+                "max_open_seconds",
+                Range::Within(Low::Key("open_seconds"), High::At(120.0), "seconds"),
+                "when visits follow each other",
+            ),
+        ],
+    },
+    Section {
+        name: "display",
+        intro: "",
+        keys: &[
+            key("driver", Range::Any, "\"st7789\", \"ili9341\", \"ssd1306\""),
+            key("spi", Range::Any, ""),
+            key("clock_hz", within(100_000.0, 80_000_000.0, "hertz"), ""),
+            key("chip", Range::Any, "label of the chip of the next two lines"),
+            key("dc_line", LINE, "data/command"),
+            shown("reset_line", LINE, Shown::Set("24"), "take this line out if the panel's reset is not wired"),
+            shown(
+                "width",
+                within(64.0, 240.0, "pixels"),
+                Shown::Commented("240"),
+                "of the panel in its native orientation; absent: all that its controller has",
+            ),
+            shown("height", within(32.0, 320.0, "pixels"), Shown::Commented("320"), ""),
+            key("rotation", Range::Number(&[0, 90, 180, 270], "degrees"), ""),
+            key("offset_x", within(0.0, 239.0, "pixels"), "of a panel that is smaller than its controller's memory"),
+            key("offset_y", within(0.0, 319.0, "pixels"), ""),
+            key("invert", Range::Any, "most ST7789 panels need it, most ILI9341 do not"),
+            key("language", Range::Word(&["en", "de"], "other languages through `texts_file`"), ""),
+            shown("texts_file", Range::Any, Shown::Commented("\"texts.toml\""), "own texts, beside this file"),
+        ],
+    },
+    Section {
+        name: "log",
+        intro: "",
+        keys: &[
+            key("folder", Range::Any, ""),
+            key("max_file_bytes", within(4096.0, 1_000_000_000.0, "bytes"), "then a new file begins"),
+            key("keep_days", within(1.0, 3650.0, "days"), ""),
+        ],
+    },
+];
+
+/// What is wrong in a whole configuration, by the table alone.
+pub(super) fn faults(config: &toml::Table) -> Vec<Fault> {
+    let empty = toml::Table::new();
+    SECTIONS
+        .iter()
+        .flat_map(|section| {
+            let values = match section.name {
+                "" => Some(config),
+                name => config.get(name).and_then(toml::Value::as_table),
+            };
+            section_faults(section, values.unwrap_or(&empty), section.name)
+        })
+        .collect()
+}
+
+/// What is wrong in the table of this name, where it stands alone in a file.
+pub(super) fn faults_alone(section: &str, values: &toml::Table) -> Vec<Fault> {
+    SECTIONS.iter().filter(|s| s.name == section).flat_map(|s| section_faults(s, values, "")).collect()
+}
+
+/// What a value of this key may be; `table.key`.
+#[must_use]
+pub fn range(dotted: &str) -> Option<Range> {
+    let (section, name) = dotted.split_once('.').unwrap_or(("", dotted));
+    SECTIONS.iter().find(|s| s.name == section)?.keys.iter().find(|k| k.name == name).map(|k| k.range)
+}
+
+fn section_faults(section: &Section, values: &toml::Table, prefix: &str) -> Vec<Fault> {
+    let dotted = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+    section
+        .keys
+        .iter()
+        .filter_map(|key| Some((key, values.get(key.name)?)))
+        .filter(|(key, value)| !key.range.holds(value, values))
+        .map(|(key, value)| Fault::new(&dotted(key.name), show(value), &key.range.to_string()))
+        .collect()
+}
+
+/// A value as somebody wrote it: a single-precision number without the digits of its double.
+fn show(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Float(v) => (*v as f32).to_string(),
+        toml::Value::String(text) => format!("{text:?}"),
+        other => other.to_string(),
+    }
+}
+
+/// A number of the file: whole ones as they are, others as the single-precision ones that the program has.
+fn number(value: &toml::Value) -> Option<f64> {
+    match value {
+        toml::Value::Integer(v) => Some(*v as f64),
+        toml::Value::Float(v) => Some(*v),
+        _ => None,
+    }
+}
+
+impl Range {
+    /// Whether a value is in the range; `others` are the values of its table.
+    #[must_use]
+    pub fn holds(&self, value: &toml::Value, others: &toml::Table) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Number(all, _) => value.as_integer().is_some_and(|v| all.contains(&v)),
+            Self::Word(all, _) => value.as_str().is_some_and(|v| all.contains(&v)),
+            Self::Within(low, high, _) => {
+                let Some(found) = number(value) else { return false };
+                // A bound such as 0.05 is to be the same number as a 0.05 in the file.
+                let bound = |v: f64| if matches!(value, toml::Value::Float(_)) { f64::from(v as f32) } else { v };
+                let other = |name: &str| others.get(name).and_then(number).unwrap_or(f64::NAN);
+                let above = match low {
+                    Low::At(v) => found >= bound(*v),
+                    Low::Key(name) => found >= other(name),
+                    Low::Above(name) => found > other(name),
+                };
+                above
+                    && match high {
+                        High::At(v) => found <= bound(*v),
+                        High::Below(v) => found < bound(*v),
+                    }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    /// What is expected, as errors and the example say it; nothing for [`Range::Any`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = |unit: &str| if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        match self {
+            Self::Any => Ok(()),
+            Self::Within(low, high, u) => {
+                match (low, high) {
+                    (Low::At(low), High::At(high)) => write!(f, "{low} to {high}")?,
+                    (Low::At(low), High::Below(high)) => write!(f, "{low} or more, below {high}")?,
+                    (Low::Key(low), High::At(high)) => write!(f, "`{low}` to {high}")?,
+                    (Low::Key(low), High::Below(high)) => write!(f, "`{low}` or more, below {high}")?,
+                    (Low::Above(low), High::At(high)) => write!(f, "more than `{low}`, at most {high}")?,
+                    (Low::Above(low), High::Below(high)) => write!(f, "more than `{low}`, below {high}")?,
+                }
+                f.write_str(&unit(u))
+            }
+            Self::Number(all, u) => {
+                let words: Vec<String> = all.iter().map(ToString::to_string).collect();
+                write!(f, "{}{}", either(&words), unit(u))
+            }
+            Self::Word(all, more) => {
+                let words: Vec<String> = all.iter().map(|w| format!("{w:?}")).collect();
+                write!(f, "{}; {more}", either(&words))
+            }
+        }
+    }
+}
+
+fn either(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn default() -> toml::Table {
+        toml::Table::try_from(Config::default()).unwrap()
+    }
+
+    #[test]
+    fn every_key_of_the_tree_has_a_row() {
+        for (name, value) in default() {
+            let values = value.as_table().unwrap_or_else(|| panic!("{name} is a table"));
+            for key in values.keys() {
+                assert!(range(&format!("{name}.{key}")).is_some(), "{name}.{key} has no row in the table");
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_is_a_key_of_the_tree() {
+        for section in SECTIONS.iter().filter(|s| s.name != "policy") {
+            for key in section.keys {
+                let value = match key.shown {
+                    Shown::Default => continue,
+                    Shown::Set(value) | Shown::Commented(value) => value,
+                };
+                let table = if section.name.is_empty() { String::new() } else { format!("[{}]\n", section.name) };
+                let text = format!("{table}{} = {value}\n", key.name);
+                let parsed: Result<Config, _> = toml::from_str(&text);
+                assert!(parsed.is_ok(), "{text}: {parsed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_every_range_are_accepted_and_what_lies_beyond_is_refused_with_its_words() {
+        for section in SECTIONS {
+            for key in section.keys {
+                let Range::Within(Low::At(low), high, _) = key.range else { continue };
+                let (High::At(top) | High::Below(top)) = high;
+                let float = |v: f64| toml::Value::Float(f64::from(v as f32));
+                assert!(key.range.holds(&float(low), &toml::Table::new()), "{}", key.name);
+                assert_eq!(key.range.holds(&float(top), &toml::Table::new()), matches!(high, High::At(_)));
+                for wrong in [low - 1.0, top + 1.0, f64::NAN, f64::INFINITY] {
+                    assert!(!key.range.holds(&toml::Value::Float(wrong), &toml::Table::new()), "{} {wrong}", key.name);
+                }
+                assert!(key.range.to_string().contains(&low.to_string()), "{}", key.range);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_of_many_bytes_is_exact() {
+        let range = range("log.max_file_bytes").unwrap();
+        assert!(range.holds(&toml::Value::Integer(1_000_000_000), &toml::Table::new()));
+        assert!(!range.holds(&toml::Value::Integer(1_000_000_001), &toml::Table::new()));
+    }
+}

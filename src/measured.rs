@@ -1,0 +1,236 @@
+//! What a policy was measured to do, and the values that it was measured with. For any other value the figures say nothing,
+//! so whoever shows them asks [`statement`] first.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{config::VisitConfig, policy::Policy, quality::QualityLimits};
+
+/// The figures under which a policy was chosen, as `agegate calibrate` found them. Shares are of people, 0 to 1; a person
+/// counts once, however many pictures there are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyEvidence {
+    /// Hash over names and labels of the data.
+    pub dataset: String,
+    /// Pictures that were shown to the simulated gate.
+    pub pictures: usize,
+    /// People under the threshold age.
+    pub minors: usize,
+    /// People of the threshold age or over.
+    pub adults: usize,
+    /// Bound asked for: the upper end of the 95 % interval of `false_accept` is under it.
+    pub max_false_accept: f64,
+    /// Ages of the minors whom `false_accept` counts: the older ones, who are hard to tell, apart from the children.
+    pub false_accept_ages: String,
+    /// How many people that are.
+    pub false_accept_people: usize,
+    /// Share of them let in.
+    pub false_accept: f64,
+    /// Upper end of its 95 % interval.
+    pub false_accept_high: f64,
+    /// Share of the adults who are asked for ID.
+    pub false_reject: f64,
+    /// The values for which all this holds.
+    pub measured_with: MeasuredWith,
+    /// The minors by age: shares let in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minors_by_age: Vec<BandShare>,
+    /// The adults by age: shares asked for ID.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adults_by_age: Vec<BandShare>,
+    /// By gender, ethnicity and age group: who is let in, asked for ID, refused for the view.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupShare>,
+    /// By source, where there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<GroupShare>,
+}
+
+/// A share of the people of an age band.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BandShare {
+    /// Ages in whole years, such as `13-15`.
+    pub ages: String,
+    /// How many people.
+    pub people: usize,
+    /// The share.
+    pub share: f64,
+    /// Upper end of its 95 % interval.
+    pub high: f64,
+}
+
+/// What a group of people meets at the gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupShare {
+    /// The group, such as `female` or `18-24`.
+    pub name: String,
+    /// Minors whom `false_accept` counts.
+    pub minors: usize,
+    /// Share of them let in; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_accept: Option<f64>,
+    /// Upper end of its 95 % interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_accept_high: Option<f64>,
+    /// Adults.
+    pub adults: usize,
+    /// Share of them asked for ID; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_reject: Option<f64>,
+    /// Share of the views that are refused for light or focus.
+    pub views_refused: f64,
+    /// The same for the same views in half the light.
+    pub views_refused_half_light: f64,
+}
+
+/// Everything that the figures depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredWith {
+    /// [`Policy::threshold_age`].
+    pub threshold_age: u8,
+    /// [`Policy::challenge_age`].
+    pub challenge_age: u8,
+    /// [`Policy::confidence`].
+    pub confidence: f32,
+    /// [`Policy::deny_confidence`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny_confidence: Option<f32>,
+    /// [`Policy::temperature`].
+    pub temperature: f32,
+    /// The age model.
+    pub model: String,
+    /// Good frames that an Allow needs.
+    pub good_frames: usize,
+    /// Good frames after which a visit ends, or as many as come within `decide_seconds`.
+    pub most_frames: usize,
+    /// Which views count: [`QualityLimits`].
+    pub min_brightness: f32,
+    /// The same.
+    pub max_brightness: f32,
+    /// The same.
+    pub min_contrast: f32,
+    /// The same.
+    pub min_sharpness: f32,
+}
+
+impl MeasuredWith {
+    /// The values in force at a gate: policy, age model, visit, frames a second, quality.
+    #[must_use]
+    pub fn now(policy: &Policy, model: &str, visit: &VisitConfig, rate: f32, quality: &QualityLimits) -> Self {
+        let in_time = (visit.decide_seconds * rate).floor() as usize + 1;
+        Self {
+            threshold_age: policy.threshold_age,
+            challenge_age: policy.challenge_age,
+            confidence: policy.confidence,
+            deny_confidence: policy.deny_confidence,
+            temperature: policy.temperature,
+            model: model.into(),
+            good_frames: visit.good_frames,
+            most_frames: visit.most_frames.min(in_time),
+            min_brightness: quality.min_brightness,
+            max_brightness: quality.max_brightness,
+            min_contrast: quality.min_contrast,
+            min_sharpness: quality.min_sharpness,
+        }
+    }
+
+    /// What differs from other values: each key with both.
+    #[must_use]
+    pub fn differences(&self, now: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut compare = |key: &str, measured: String, found: String| {
+            if measured != found {
+                differences.push(format!("`{key}` is {found}, measured with {measured}"));
+            }
+        };
+        let deny = |d: Option<f32>| d.map_or_else(|| "absent".into(), |d| d.to_string());
+        for (key, measured, found) in [
+            ("threshold_age", self.threshold_age.to_string(), now.threshold_age.to_string()),
+            ("challenge_age", self.challenge_age.to_string(), now.challenge_age.to_string()),
+            ("confidence", self.confidence.to_string(), now.confidence.to_string()),
+            ("deny_confidence", deny(self.deny_confidence), deny(now.deny_confidence)),
+            ("temperature", self.temperature.to_string(), now.temperature.to_string()),
+            ("model", self.model.clone(), now.model.clone()),
+            ("good_frames", self.good_frames.to_string(), now.good_frames.to_string()),
+            ("most_frames", self.most_frames.to_string(), now.most_frames.to_string()),
+            ("min_brightness", self.min_brightness.to_string(), now.min_brightness.to_string()),
+            ("max_brightness", self.max_brightness.to_string(), now.max_brightness.to_string()),
+            ("min_contrast", self.min_contrast.to_string(), now.min_contrast.to_string()),
+            ("min_sharpness", self.min_sharpness.to_string(), now.min_sharpness.to_string()),
+        ] {
+            compare(key, measured, found);
+        }
+        differences
+    }
+}
+
+/// The policy in a line, with its measured figures if they hold for the values in force, and else with why they do not.
+#[must_use]
+pub fn statement(policy: &Policy, now: &MeasuredWith) -> String {
+    let basis = match &policy.evidence {
+        None => "no figures with it: run `agegate calibrate`".into(),
+        Some(e) => match e.measured_with.differences(now).as_slice() {
+            [] => format!(
+                "{:.2} % of {} people of {} let in, at most {:.2} % with 95 % confidence; {:.1} % of adults asked for ID",
+                e.false_accept * 100.0,
+                e.false_accept_people,
+                e.false_accept_ages,
+                e.false_accept_high * 100.0,
+                e.false_reject * 100.0
+            ),
+            differences => {
+                format!("its figures do not hold for these values: {}; run `agegate calibrate`", differences.join("; "))
+            }
+        },
+    };
+    format!(
+        "{} and over at P >= {}, challenge age {}; {basis}",
+        policy.threshold_age, policy.confidence, policy.challenge_age
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn now(policy: &Policy, config: &Config) -> MeasuredWith {
+        let model = policy.model.clone().unwrap_or_default();
+        MeasuredWith::now(policy, &model, &config.visit, config.camera.rate, &config.quality)
+    }
+
+    #[test]
+    fn the_shipped_figures_hold_for_the_shipped_values() {
+        let (policy, config) = (Policy::shipped(), Config::default());
+        assert!(statement(&policy, &now(&policy, &config)).contains("% of adults asked for ID"));
+    }
+
+    #[test]
+    fn figures_are_shown_for_no_value_that_they_were_not_measured_with() {
+        type Edit = fn(&mut Policy, &mut Config);
+        let edits: [(&str, Edit); 12] = [
+            ("threshold_age", |p, _| p.threshold_age = 16),
+            ("challenge_age", |p, _| p.challenge_age += 1),
+            ("confidence", |p, _| p.confidence = 0.9),
+            ("deny_confidence", |p, _| p.deny_confidence = Some(0.99)),
+            ("temperature", |p, _| p.temperature += 0.001),
+            ("model", |p, _| p.model = Some("another".into())),
+            ("good_frames", |_, c| c.visit.good_frames = 1),
+            ("most_frames", |_, c| c.visit.most_frames = 100),
+            ("most_frames", |_, c| c.camera.rate = 1.0),
+            ("min_brightness", |_, c| c.quality.min_brightness = 5.0),
+            ("max_brightness", |_, c| c.quality.max_brightness = 255.0),
+            ("min_sharpness", |_, c| c.quality.min_sharpness = 0.0),
+        ];
+        for (key, edit) in edits {
+            let (mut policy, mut config) = (Policy::shipped(), Config::default());
+            edit(&mut policy, &mut config);
+            let line = statement(&policy, &now(&policy, &config));
+            assert!(line.contains("do not hold for these values") && line.contains(&format!("`{key}` is")), "{line}");
+            assert!(!line.contains("asked for ID"), "{line}");
+        }
+    }
+}
