@@ -12,7 +12,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{policy::Policy, quality::QualityLimits, visit::VisitSettings};
+use crate::{
+    camera::{controls::WantedControls, pixel::PixelFormat},
+    policy::Policy,
+    quality::QualityLimits,
+    visit::VisitSettings,
+};
 
 /// Where `agegate run` looks without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/agegate/agegate.toml";
@@ -53,6 +58,16 @@ pub struct CameraConfig {
     pub device: PathBuf,
     /// Folder of pictures, Motion-JPEG or Y4M file, for `source = "replay"`.
     pub path: Option<PathBuf>,
+    /// Program and arguments for `source = "pipe"`, run without a shell; `{width}`, `{height}` and `{rate}` are put in.
+    pub command: Vec<String>,
+    /// What the command writes.
+    pub format: PipeFormat,
+    /// Clockwise turn that puts the picture upright: 0, 90, 180 or 270 degrees.
+    pub rotation: u16,
+    /// Whether left and right are exchanged.
+    pub mirror: bool,
+    /// The camera's own controls, set at every opening; `agegate check` lists them.
+    pub controls: WantedControls,
     /// Wanted width in pixels, 160 to 1920.
     pub width: u32,
     /// Wanted height in pixels, 120 to 1440.
@@ -71,8 +86,60 @@ pub struct CameraConfig {
 pub enum CameraSource {
     /// A Video4Linux2 device.
     V4l2,
+    /// A command that writes frames to its standard output.
+    Pipe,
     /// Recorded pictures, for tests and demonstrations.
     Replay,
+}
+
+/// What the command of `source = "pipe"` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PipeFormat {
+    /// Motion-JPEG or Y4M, told by the first bytes.
+    #[serde(rename = "auto")]
+    Auto,
+    /// Raw frames, planes Y, U, V.
+    #[serde(rename = "YU12")]
+    Yu12,
+    /// Raw frames, plane Y, then U and V by turns.
+    #[serde(rename = "NV12")]
+    Nv12,
+    /// Raw frames, packed Y U Y V.
+    #[serde(rename = "YUYV")]
+    Yuyv,
+    /// Raw frames, packed R G B.
+    #[serde(rename = "RGB3")]
+    Rgb3,
+    /// Raw frames, packed B G R.
+    #[serde(rename = "BGR3")]
+    Bgr3,
+    /// Raw frames, grey.
+    #[serde(rename = "GREY")]
+    Grey,
+}
+
+impl PipeFormat {
+    /// The format of the pixels of raw frames; `None` for a stream that tells itself what it is.
+    #[must_use]
+    pub fn pixels(self) -> Option<PixelFormat> {
+        match self {
+            Self::Auto => None,
+            Self::Yu12 => Some(PixelFormat::Yu12),
+            Self::Nv12 => Some(PixelFormat::Nv12),
+            Self::Yuyv => Some(PixelFormat::Yuyv),
+            Self::Rgb3 => Some(PixelFormat::Rgb24),
+            Self::Bgr3 => Some(PixelFormat::Bgr24),
+            Self::Grey => Some(PixelFormat::Grey),
+        }
+    }
+}
+
+/// The default command: a Raspberry Pi's CSI camera through libcamera.
+fn rpicam_vid() -> Vec<String> {
+    "rpicam-vid --nopreview --timeout 0 --codec mjpeg --width {width} --height {height} --framerate {rate} --output -"
+        .split(' ')
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Default for CameraConfig {
@@ -81,6 +148,11 @@ impl Default for CameraConfig {
             source: CameraSource::V4l2,
             device: "/dev/video0".into(),
             path: None,
+            command: rpicam_vid(),
+            format: PipeFormat::Auto,
+            rotation: 0,
+            mirror: false,
+            controls: WantedControls::new(),
             width: 640,
             height: 480,
             rate: 10.0,
@@ -422,6 +494,14 @@ impl Config {
         let c = &self.camera;
         check("camera.width", &c.width, (160..=1920).contains(&c.width), "160 to 1920 pixels");
         check("camera.height", &c.height, (120..=1440).contains(&c.height), "120 to 1440 pixels");
+        check("camera.rotation", &c.rotation, [0, 90, 180, 270].contains(&c.rotation), "0, 90, 180 or 270 degrees");
+        let command = c.command.first().is_some_and(|program| !program.is_empty());
+        check(
+            "camera.command",
+            &format!("{:?}", c.command),
+            command,
+            "a program and its arguments, such as [\"rpicam-vid\", \"--output\", \"-\"]",
+        );
         check("camera.rate", &c.rate, (1.0..=30.0).contains(&c.rate), "1 to 30 frames a second");
         check("camera.stall_seconds", &c.stall_seconds, (0.5..=30.0).contains(&c.stall_seconds), "0.5 to 30 seconds");
         check("camera.warmup_frames", &c.warmup_frames, c.warmup_frames <= 100, "0 to 100");
