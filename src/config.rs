@@ -66,6 +66,8 @@ pub struct CameraConfig {
     pub rotation: u16,
     /// Whether left and right are exchanged.
     pub mirror: bool,
+    /// Part of the upright picture whose faces count: left, top, right, bottom, in shares of its sides, 0 to 1.
+    pub region: [f32; 4],
     /// The camera's own controls, set at every opening; `agegate check` lists them.
     pub controls: WantedControls,
     /// Wanted width in pixels, 160 to 1920.
@@ -152,6 +154,7 @@ impl Default for CameraConfig {
             format: PipeFormat::Auto,
             rotation: 0,
             mirror: false,
+            region: [0.0, 0.0, 1.0, 1.0],
             controls: WantedControls::new(),
             width: 640,
             height: 480,
@@ -495,6 +498,15 @@ impl Config {
         check("camera.width", &c.width, (160..=1920).contains(&c.width), "160 to 1920 pixels");
         check("camera.height", &c.height, (120..=1440).contains(&c.height), "120 to 1440 pixels");
         check("camera.rotation", &c.rotation, [0, 90, 180, 270].contains(&c.rotation), "0, 90, 180 or 270 degrees");
+        let [left, top, right, bottom] = c.region;
+        let inside =
+            c.region.iter().all(|side| (0.0..=1.0).contains(side)) && right - left >= 0.1 && bottom - top >= 0.1;
+        check(
+            "camera.region",
+            &format!("{:?}", c.region),
+            inside,
+            "left, top, right, bottom, 0 to 1, at least 0.1 apart",
+        );
         let command = c.command.first().is_some_and(|program| !program.is_empty());
         check(
             "camera.command",

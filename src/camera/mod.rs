@@ -7,6 +7,7 @@ pub mod pipe;
 pub mod pixel;
 pub mod replay;
 pub mod stream;
+pub mod turn_watch;
 pub mod turned;
 pub mod v4l2;
 

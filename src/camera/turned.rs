@@ -49,18 +49,30 @@ impl Rotation {
             Self::Left => 270,
         }
     }
+
+    /// The picture turned.
+    #[must_use]
+    pub fn apply(self, picture: &RgbImage) -> RgbImage {
+        match self {
+            Self::None => picture.clone(),
+            Self::Right => imageops::rotate90(picture),
+            Self::Half => imageops::rotate180(picture),
+            Self::Left => imageops::rotate270(picture),
+        }
+    }
+
+    /// This turn and another one after it.
+    #[must_use]
+    pub fn then(self, other: Self) -> Self {
+        Self::of_degrees((self.degrees() + other.degrees()) % 360).unwrap_or_default()
+    }
 }
 
 impl Turn {
     /// The picture put upright.
     #[must_use]
     pub fn apply(self, picture: RgbImage) -> RgbImage {
-        let mut upright = match self.rotation {
-            Rotation::None => picture,
-            Rotation::Right => imageops::rotate90(&picture),
-            Rotation::Half => imageops::rotate180(&picture),
-            Rotation::Left => imageops::rotate270(&picture),
-        };
+        let mut upright = if self.rotation == Rotation::None { picture } else { self.rotation.apply(&picture) };
         if self.mirror {
             imageops::flip_horizontal_in_place(&mut upright);
         }
