@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use agegate::{
-    camera::pixel::{PixelFormat, to_rgb},
+    camera::pixel::{Colour, PixelFormat, to_rgb},
     vision::{AgeModel, Chip, Detector, Point, align::TEMPLATE},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -18,7 +18,7 @@ fn stages(c: &mut Criterion) {
     let chip = Chip::align(&picture, &landmarks, age.chip_side()).expect("five points make a chip");
 
     c.bench_function("colour 640x480 YUYV to RGB", |b| {
-        b.iter(|| to_rgb(PixelFormat::Yuyv, black_box(&yuyv), 640, 480, 0));
+        b.iter(|| to_rgb(PixelFormat::Yuyv, Colour::default(), black_box(&yuyv), (640, 480), 0));
     });
     c.bench_function("detect 640x480", |b| b.iter(|| detector.detect(black_box(&picture))));
     c.bench_function("align", |b| b.iter(|| Chip::align(black_box(&picture), &landmarks, age.chip_side())));

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::{
     age::AgeEstimate,
+    camera::{self, turn_watch::TurnWatch, turned::Turn},
     config::Config,
     frame::Frame,
     measured::{MeasuredWith, statement},
     policy::{Policy, Reason},
     quality::{self, Flaw, QualityLimits},
+    still_faces::StillFaces,
     vision::{AgeModel, Chip, Detector, Face, ModelError, ModelIdentity, nearest},
     visit::{Decision, SeenFace, Sighting, Step, VisitTracker},
 };
@@ -47,6 +49,26 @@ pub struct Judge {
     policy: Policy,
     tracker: VisitTracker,
     in_force: MeasuredWith,
+    turn: Turn,
+    turn_watch: TurnWatch,
+    region: Region,
+    still: StillFaces,
+}
+
+/// The part of the picture whose faces count.
+#[derive(Clone, Copy, Debug)]
+struct Region([f32; 4]);
+
+impl Region {
+    /// Whether the middle of a face lies inside.
+    fn holds(&self, face: &Face, (width, height): (u32, u32)) -> bool {
+        let [left, top, right, bottom] = self.0;
+        let centre = face.bounds.centre();
+        let (x, y) = (centre.x / width as f32, centre.y / height as f32);
+        // A side that lies on the picture's edge bounds nothing: the middle of a face that looks in may lie beyond it.
+        let within = |at: f32, low: f32, high: f32| (low <= 0.0 || at >= low) && (high >= 1.0 || at <= high);
+        within(x, left, right) && within(y, top, bottom)
+    }
 }
 
 /// What one frame came to.
@@ -80,7 +102,10 @@ impl Judge {
         let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
         let tracker = VisitTracker::new(config.visit.settings(), policy.clone());
         let in_force = MeasuredWith::now(&policy, &found, &config.visit, config.camera.rate, &config.quality);
-        Ok(Self { detector, age, score, quality: config.quality, policy, tracker, in_force })
+        let (turn, turn_watch) = (camera::turn(&config.camera), TurnWatch::default());
+        let (region, still) = (Region(config.camera.region), StillFaces::default());
+        let quality = config.quality;
+        Ok(Self { detector, age, score, quality, policy, tracker, in_force, turn, turn_watch, region, still })
     }
 
     /// The age model in use.
@@ -119,11 +144,14 @@ impl Judge {
     /// [`ModelError`] if a model fails; call [`Judge::abort`] then.
     pub fn frame(&mut self, frame: &Frame) -> Result<Judged, ModelError> {
         let started = Instant::now();
-        let faces = self.detector.detect_above(&frame.pixels, self.score)?;
+        let mut faces = self.detector.detect_above(&frame.pixels, self.score)?;
+        faces.retain(|face| self.region.holds(face, frame.pixels.dimensions()));
+        self.look_turned(frame, faces.is_empty())?;
         let detected = started.elapsed();
         let mut view = None;
         let mut companion = false;
-        let seen = match nearest(&faces).filter(|face| self.is_visitor(face, frame)) {
+        let living = self.living(&faces, frame.captured);
+        let seen = match nearest(&living).filter(|face| self.is_visitor(face, frame)) {
             None => None,
             Some(face) if !self.tracker.wants_estimates() => {
                 Some(SeenFace { bounds: face.bounds, view: Err(Flaw::TooFar) })
@@ -151,6 +179,34 @@ impl Judge {
     /// Ends the visit for a reason outside it. Never an `Allow`.
     pub fn abort(&mut self, reason: Reason, at: Duration) -> Option<Decision> {
         self.tracker.abort(reason, at)
+    }
+
+    /// The faces that may be living ones: a poster never starts a visit.
+    fn living(&mut self, faces: &[Face], now: Duration) -> Vec<Face> {
+        let sorted = self.still.sort(faces, now);
+        if sorted.found {
+            log::warn!(
+                "a face has not moved for a minute, as no living one can: it starts no visit. If it is a poster, `region` in [camera] leaves its place out"
+            );
+        }
+        faces.iter().zip(sorted.living).filter(|(_, living)| *living).map(|(face, _)| *face).collect()
+    }
+
+    /// Says so when faces are only found in another turn of the picture.
+    fn look_turned(&mut self, frame: &Frame, nobody: bool) -> Result<(), ModelError> {
+        if !nobody {
+            self.turn_watch.upright();
+            return Ok(());
+        }
+        let Some(rotation) = self.turn_watch.due(frame.captured) else { return Ok(()) };
+        let found = !self.detector.detect_above(&rotation.apply(&frame.pixels), self.score)?.is_empty();
+        if let Some(needed) = self.turn_watch.looked(rotation, found, frame.captured) {
+            log::warn!(
+                "faces are found only when the picture is turned: is the camera mounted so? Set `rotation = {}` in [camera]",
+                self.turn.rotation.then(needed).degrees()
+            );
+        }
+        Ok(())
     }
 
     fn is_visitor(&self, face: &Face, frame: &Frame) -> bool {

@@ -31,6 +31,7 @@ pub mod picture;
 pub mod policy;
 pub mod quality;
 pub mod relay;
+pub mod still_faces;
 pub mod trigger;
 pub mod vision;
 pub mod visit;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image::{ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 
 /// Largest side of a picture that is opened, in pixels.
 pub const MAX_SIDE: u32 = 8192;
@@ -21,7 +21,7 @@ pub enum PictureError {
         source: std::io::Error,
     },
     /// The file is no picture that can be decoded.
-    #[error("{}: not a readable JPEG or PNG picture: {source}", path.display())]
+    #[error("{}: not a picture that can be read ({KINDS}): {source}", path.display())]
     Decode {
         /// The file.
         path: PathBuf,
@@ -30,16 +30,18 @@ pub enum PictureError {
     },
 }
 
-/// Opens a JPEG or PNG file (by content, not by name) as RGB.
+/// The kinds of pictures that are read, as messages name them.
+pub const KINDS: &str = "JPEG, PNG, WebP, BMP, TIFF or GIF";
+
+/// Opens a picture file, of a kind told by its content, not by its name, as RGB. A turn that its EXIF data states is applied.
 ///
 /// # Errors
 /// [`PictureError`] if the file is unreadable, no picture, or larger than [`MAX_SIDE`] and [`MAX_BYTES`] allow.
 pub fn open(path: &Path) -> Result<RgbImage, PictureError> {
     let read = |source| PictureError::Read { path: path.into(), source };
     let decode = |source| PictureError::Decode { path: path.into(), source };
-    let mut reader = ImageReader::open(path).map_err(read)?.with_guessed_format().map_err(read)?;
-    reader.limits(limits());
-    Ok(reader.decode().map_err(decode)?.into_rgb8())
+    let reader = ImageReader::open(path).map_err(read)?.with_guessed_format().map_err(read)?;
+    upright(reader).map_err(decode)
 }
 
 /// Decodes a picture from memory within the same limits.
@@ -47,9 +49,17 @@ pub fn open(path: &Path) -> Result<RgbImage, PictureError> {
 /// # Errors
 /// What the decoder said.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, image::ImageError> {
-    let mut reader = ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format()?;
+    upright(ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format()?)
+}
+
+/// Decodes and turns as the EXIF data says: a phone writes its pictures as the sensor lies.
+fn upright<R: std::io::BufRead + std::io::Seek>(mut reader: ImageReader<R>) -> image::ImageResult<RgbImage> {
     reader.limits(limits());
-    Ok(reader.decode()?.into_rgb8())
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgb8())
 }
 
 /// The pictures of a folder (by their names, one level deep), in the order of their names.
@@ -63,11 +73,11 @@ pub fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(inside)
 }
 
-/// Whether a file's name says JPEG or PNG.
+/// Whether a file's name says that it is a picture.
 #[must_use]
 pub fn is_picture(path: &Path) -> bool {
     let end = path.extension().unwrap_or_default().to_ascii_lowercase();
-    ["jpg", "jpeg", "png"].iter().any(|known| end == *known)
+    ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"].iter().any(|known| end == *known)
 }
 
 fn limits() -> Limits {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use agegate::camera::{
-    Camera, CameraError,
+    Camera, Retry,
     replay::{Pace, ReplayCamera},
 };
 use libfuzzer_sys::fuzz_target;
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     for _ in 0..=bytes.len() {
         match camera.next_frame() {
             Ok(_) => {}
-            Err(CameraError::End) => return,
+            Err(error) if error.retry() == Retry::NextFrame => {}
             Err(_) => return,
         }
     }

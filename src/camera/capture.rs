@@ -14,8 +14,8 @@ use crate::frame::Frame;
 
 /// Pause before a lost camera is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(500);
-/// Broken frames in a row after which the camera counts as lost.
-const MOST_BROKEN: u32 = 20;
+/// Time with broken frames and no good one after which the camera counts as lost. Some cameras break most of their frames.
+const BROKEN_FOR: Duration = Duration::from_secs(3);
 
 /// The monotonic clock, which is that of V4L2's time stamps too.
 #[must_use]
@@ -202,7 +202,7 @@ fn run(shared: &Shared, opener: &Opener, every_frame: bool) {
 /// Opens the camera and hands out its frames until it fails or is no longer wanted.
 fn stream(shared: &Shared, opener: &Opener, every_frame: bool) -> Result<(), CameraError> {
     let mut camera = opener()?;
-    let mut broken = 0;
+    let mut good = Instant::now();
     let mut announced = false;
     while !shared.stop.load(Ordering::Relaxed) && shared.wanted.load(Ordering::Relaxed) {
         match camera.next_frame() {
@@ -211,11 +211,10 @@ fn stream(shared: &Shared, opener: &Opener, every_frame: bool) -> Result<(), Cam
                     log::info!("{}", camera.describe());
                     announced = true;
                 }
-                broken = 0;
+                good = Instant::now();
                 hand_out(shared, frame, every_frame);
             }
-            Err(error) if error.retry() == Retry::NextFrame && broken < MOST_BROKEN => {
-                broken += 1;
+            Err(error) if error.retry() == Retry::NextFrame && good.elapsed() < BROKEN_FOR => {
                 shared.broken.fetch_add(1, Ordering::Relaxed);
                 log::debug!("{error}; dropped");
             }

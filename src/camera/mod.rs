@@ -1,17 +1,26 @@
-//! Cameras: one trait, a V4L2 device behind it or recorded pictures, and the thread that keeps only the newest frame.
+//! Cameras: one trait; a V4L2 device, a command or recorded pictures behind it; and the thread that keeps only the newest frame.
 
 pub mod capture;
+pub mod controls;
+pub mod jpeg;
+pub mod pipe;
 pub mod pixel;
 pub mod replay;
+pub mod stream;
+pub mod turn_watch;
+pub mod turned;
 pub mod v4l2;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use crate::{
     config::{CameraConfig, CameraSource},
     frame::Frame,
+    picture::PictureError,
 };
 use pixel::PixelError;
+use stream::{Kind, StreamError};
+use turned::{Rotation, Turn, Turned};
 
 /// A source of frames.
 pub trait Camera: Send {
@@ -29,7 +38,7 @@ pub trait Camera: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum CameraError {
     /// The device cannot be opened.
-    #[error("camera {device}: cannot open it: {source}{}", hint(source))]
+    #[error("camera {device}: cannot open it: {source}{}", mend(source, device))]
     Open {
         /// Device.
         device: String,
@@ -45,7 +54,7 @@ pub enum CameraError {
         what: String,
     },
     /// The driver refused or the device is gone.
-    #[error("camera {device}: {action} failed: {source}")]
+    #[error("camera {device}: {action} failed: {source}{}", mend(source, device))]
     Device {
         /// Device.
         device: String,
@@ -53,6 +62,14 @@ pub enum CameraError {
         action: &'static str,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A control that cannot be set.
+    #[error("camera {device}: [camera.controls]: {source}")]
+    Control {
+        /// Device.
+        device: String,
+        /// What is wrong.
+        source: controls::ControlError,
     },
     /// No frame for too long.
     #[error("camera {device}: no frame for {:.1} s", silence.as_secs_f32())]
@@ -68,7 +85,7 @@ pub enum CameraError {
         /// Device.
         device: String,
         /// What is wrong with it.
-        source: PixelError,
+        source: BrokenFrame,
     },
     /// Recorded pictures that cannot be read.
     #[error("recorded frames {path}: {what}")]
@@ -81,6 +98,23 @@ pub enum CameraError {
     /// The recording is over.
     #[error("the recording is over")]
     End,
+}
+
+/// What is wrong with one frame.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokenFrame {
+    /// Its pixels.
+    #[error(transparent)]
+    Pixels(#[from] PixelError),
+    /// Its place in a stream.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// A picture of a folder.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The driver says so.
+    #[error("the driver marks frame {0} as broken")]
+    Marked(u32),
 }
 
 /// What to do after an error.
@@ -106,12 +140,44 @@ impl CameraError {
     }
 }
 
-fn hint(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => " (is it plugged in? `v4l2-ctl --list-devices` lists the cameras)",
-        std::io::ErrorKind::PermissionDenied => " (the user must be in group video)",
-        _ => "",
+/// What to do about an error of the system.
+fn mend(error: &std::io::Error, device: &str) -> String {
+    use rustix::io::Errno;
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOENT) if device.starts_with("command") => {
+            " (there is no such program: rpicam-vid comes with the package rpicam-apps, ffmpeg with the package ffmpeg)".into()
+        }
+        Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => {
+            " (is it plugged in? `v4l2-ctl --list-devices` lists the cameras)".into()
+        }
+        Some(Errno::ACCESS | Errno::PERM) => " (the user must be in group video)".into(),
+        Some(Errno::BUSY) => match holders(Path::new(device)).as_slice() {
+            [] => " (another program has it; `fuser -v` names it when asked as root)".into(),
+            programs => format!(" (held by {})", programs.join(", ")),
+        },
+        Some(Errno::NOSPC) => {
+            " (no room left on the USB bus: another camera uses it; put one of them on another USB controller, or ask for a smaller size or for MJPG)".into()
+        }
+        _ => String::new(),
     }
+}
+
+/// The programs that have a device open, as far as this user may see them: name and process number.
+fn holders(device: &Path) -> Vec<String> {
+    let Ok(device) = device.canonicalize() else { return Vec::new() };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let holds = |process: &Path| {
+        let open = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|target| target == device)
+    };
+    processes
+        .map(|entry| entry.path())
+        .filter(|process| holds(process))
+        .filter_map(|process| {
+            let name = std::fs::read_to_string(process.join("comm")).ok()?;
+            Some(format!("{} (process {})", name.trim(), process.file_name()?.to_string_lossy()))
+        })
+        .collect()
 }
 
 /// Opens the configured camera.
@@ -119,12 +185,38 @@ fn hint(error: &std::io::Error) -> &'static str {
 /// # Errors
 /// See [`CameraError`].
 pub fn open(config: &CameraConfig) -> Result<Box<dyn Camera>, CameraError> {
-    match config.source {
-        CameraSource::V4l2 => Ok(Box::new(v4l2::V4l2Camera::open(config)?)),
+    let camera: Box<dyn Camera> = match config.source {
+        CameraSource::V4l2 => Box::new(v4l2::V4l2Camera::open(config)?),
+        CameraSource::Pipe => Box::new(pipe::PipeCamera::open(pipe_settings(config))?),
         CameraSource::Replay => {
             // A checked configuration has a path for this source.
             let path = config.path.clone().unwrap_or_default();
-            Ok(Box::new(replay::ReplayCamera::open(&[path], config.rate, replay::Pace::RealTime)?))
+            Box::new(replay::ReplayCamera::open(&[path], config.rate, replay::Pace::RealTime)?)
         }
+    };
+    Ok(Turned::over(camera, turn(config)))
+}
+
+/// The turn of a checked configuration.
+#[must_use]
+pub fn turn(config: &CameraConfig) -> Turn {
+    Turn { rotation: Rotation::of_degrees(config.rotation).unwrap_or_default(), mirror: config.mirror }
+}
+
+/// The command of a configuration, with its size and rate put in.
+#[must_use]
+pub fn pipe_settings(config: &CameraConfig) -> pipe::PipeSettings {
+    let put_in = |part: &String| {
+        part.replace("{width}", &config.width.to_string())
+            .replace("{height}", &config.height.to_string())
+            .replace("{rate}", &(config.rate.ceil() as u32).to_string())
+    };
+    let size = (config.width, config.height);
+    pipe::PipeSettings {
+        command: config.command.iter().map(put_in).collect(),
+        kind: config.format.pixels().map_or(Kind::Told, |format| Kind::Raw { format, size }),
+        rate: config.rate,
+        stall: Duration::from_secs_f32(config.stall_seconds),
+        warmup: config.warmup_frames,
     }
 }

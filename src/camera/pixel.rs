@@ -2,37 +2,85 @@
 
 use image::RgbImage;
 
+use super::jpeg;
 use crate::picture;
 
-/// A pixel format that the gate can judge.
+/// A pixel format that the gate can judge; the names are V4L2's, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {
     /// Packed 4:2:2, Y U Y V.
     Yuyv,
+    /// Packed 4:2:2, U Y V Y.
+    Uyvy,
+    /// Packed 4:2:2, Y V Y U.
+    Yvyu,
+    /// Plane Y, then U and V by turns, 4:2:0.
+    Nv12,
+    /// Plane Y, then V and U by turns, 4:2:0.
+    Nv21,
+    /// Planes Y, U, V, 4:2:0: what v4l2loopback and libcamera's bridge give.
+    Yu12,
+    /// Planes Y, V, U, 4:2:0.
+    Yv12,
+    /// Packed, R G B.
+    Rgb24,
+    /// Packed, B G R.
+    Bgr24,
+    /// Packed, R G B and a fourth byte.
+    Rgbx,
+    /// Packed, B G R and a fourth byte.
+    Bgrx,
+    /// Packed, a byte before R G B.
+    Xrgb,
+    /// Packed, a byte before B G R.
+    Xbgr,
     /// Motion-JPEG.
     Mjpeg,
-    /// Planar 4:2:0, one plane Y, one of U and V by turns.
-    Nv12,
     /// Grey, one byte a pixel.
     Grey,
-    /// Packed RGB, three bytes a pixel.
-    Rgb24,
+    /// Grey, two bytes a pixel, the low one first, all 16 bits used.
+    Y16,
+    /// Grey, two bytes a pixel, the low one first, 10 bits used: infrared cameras.
+    Y10,
+    /// Grey, four pixels of 10 bits in five bytes.
+    Y10Packed,
+    /// Grey, two bytes a pixel, the low one first, 12 bits used.
+    Y12,
 }
+
+/// Every format with the names that V4L2 has for it, the cheapest to convert and surest first.
+const NAMES: [(PixelFormat, &[&[u8; 4]]); 19] = [
+    (PixelFormat::Yuyv, &[b"YUYV"]),
+    (PixelFormat::Uyvy, &[b"UYVY"]),
+    (PixelFormat::Yvyu, &[b"YVYU"]),
+    (PixelFormat::Nv12, &[b"NV12"]),
+    (PixelFormat::Nv21, &[b"NV21"]),
+    (PixelFormat::Yu12, &[b"YU12"]),
+    (PixelFormat::Yv12, &[b"YV12"]),
+    (PixelFormat::Rgb24, &[b"RGB3"]),
+    (PixelFormat::Bgr24, &[b"BGR3"]),
+    (PixelFormat::Rgbx, &[b"AB24", b"XB24"]),
+    (PixelFormat::Bgrx, &[b"AR24", b"XR24", b"BGR4"]),
+    (PixelFormat::Xrgb, &[b"BA24", b"BX24", b"RGB4"]),
+    (PixelFormat::Xbgr, &[b"RA24", b"RX24"]),
+    (PixelFormat::Mjpeg, &[b"MJPG", b"JPEG"]),
+    (PixelFormat::Grey, &[b"GREY"]),
+    (PixelFormat::Y16, &[b"Y16 "]),
+    (PixelFormat::Y10, &[b"Y10 "]),
+    (PixelFormat::Y10Packed, &[b"Y10P"]),
+    (PixelFormat::Y12, &[b"Y12 "]),
+];
 
 impl PixelFormat {
     /// All formats, the cheapest to convert and surest first.
-    pub const ALL: [Self; 5] = [Self::Yuyv, Self::Nv12, Self::Rgb24, Self::Mjpeg, Self::Grey];
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(format, _)| *format)
+    }
 
     /// The four characters by which V4L2 names it.
     #[must_use]
     pub fn fourcc(self) -> [u8; 4] {
-        *match self {
-            Self::Yuyv => b"YUYV",
-            Self::Mjpeg => b"MJPG",
-            Self::Nv12 => b"NV12",
-            Self::Grey => b"GREY",
-            Self::Rgb24 => b"RGB3",
-        }
+        NAMES.iter().find(|(format, _)| *format == self).map_or(*b"    ", |(_, names)| *names[0])
     }
 
     /// The format that V4L2 names so.
@@ -40,32 +88,120 @@ impl PixelFormat {
     /// # Errors
     /// Formats that the gate cannot judge, with the way out.
     pub fn of_fourcc(code: [u8; 4]) -> Result<Self, PixelError> {
-        Self::ALL
-            .into_iter()
-            .find(|format| format.fourcc() == code)
-            .or(match &code {
-                b"JPEG" => Some(Self::Mjpeg),
-                _ => None,
-            })
-            .ok_or_else(|| PixelError::Unsupported {
+        NAMES.iter().find(|(_, names)| names.contains(&&code)).map(|(format, _)| *format).ok_or_else(|| {
+            PixelError::Unsupported {
                 fourcc: String::from_utf8_lossy(&code).trim_end().to_owned(),
                 hint: way_out(code),
-            })
+            }
+        })
+    }
+
+    /// How many pixels share a chroma sample, across and down.
+    fn sharing(self) -> (usize, usize) {
+        match self {
+            Self::Yuyv | Self::Uyvy | Self::Yvyu => (2, 1),
+            Self::Nv12 | Self::Nv21 | Self::Yu12 | Self::Yv12 => (2, 2),
+            Self::Y10Packed => (4, 1),
+            _ => (1, 1),
+        }
+    }
+
+    /// Bytes of a line of `width` pixels of the first plane, without padding.
+    fn line(self, width: usize) -> usize {
+        match self {
+            Self::Yuyv | Self::Uyvy | Self::Yvyu | Self::Y16 | Self::Y10 | Self::Y12 => width * 2,
+            Self::Rgb24 | Self::Bgr24 => width * 3,
+            Self::Rgbx | Self::Bgrx | Self::Xrgb | Self::Xbgr => width * 4,
+            Self::Y10Packed => width / 4 * 5,
+            Self::Nv12 | Self::Nv21 | Self::Yu12 | Self::Yv12 | Self::Grey | Self::Mjpeg => width,
+        }
+    }
+
+    /// Bytes of a frame whose lines have no padding; `None` for Motion-JPEG, whose frames differ.
+    #[must_use]
+    pub fn frame_bytes(self, width: u32, height: u32) -> Option<usize> {
+        let (w, h) = (width as usize, height as usize);
+        match self {
+            Self::Mjpeg => None,
+            Self::Nv12 | Self::Nv21 | Self::Yu12 | Self::Yv12 => Some(w * h + 2 * w.div_ceil(2) * h.div_ceil(2)),
+            _ => Some(self.line(w) * h),
+        }
     }
 }
 
 /// What to do about a format that cannot be judged.
 fn way_out(code: [u8; 4]) -> &'static str {
-    const BAYER: [&[u8; 4]; 16] = [
-        b"BA81", b"GBRG", b"GRBG", b"RGGB", b"BG10", b"GB10", b"BA10", b"RG10", b"pBAA", b"pGAA", b"pgAA", b"pRAA",
-        b"BYR2", b"RG12", b"pBCC", b"pRCC",
-    ];
-    if BAYER.contains(&&code) {
-        "raw sensor data of a CSI camera; put libcamera's V4L2 bridge before it (see README, Cameras), or use a USB camera"
+    if is_bayer(code) {
+        "raw sensor data of a CSI camera; use `source = \"pipe\"`, whose default command is rpicam-vid (see README, Cameras), or a USB camera"
     } else if &code == b"H264" || &code == b"HEVC" {
         "a video stream; choose another mode of the camera, such as YUYV or MJPG"
     } else {
-        "choose a camera or mode with YUYV, MJPG, NV12, RGB3 or GREY"
+        "choose a camera or mode with YUYV, UYVY, MJPG, NV12, YU12, RGB3, BGR3 or GREY, or let `source = \"pipe\"` convert it with ffmpeg"
+    }
+}
+
+/// Whether a format is a sensor's raw mosaic.
+#[must_use]
+pub fn is_bayer(code: [u8; 4]) -> bool {
+    const BAYER: [&[u8; 4]; 28] = [
+        b"BA81", b"GBRG", b"GRBG", b"RGGB", b"BG10", b"GB10", b"BA10", b"RG10", b"pBAA", b"pGAA", b"pgAA", b"pRAA",
+        b"BYR2", b"RG12", b"BG12", b"GB12", b"BA12", b"pBCC", b"pGCC", b"pgCC", b"pRCC", b"BG14", b"RG14", b"GB14",
+        b"GR14", b"RG16", b"GB16", b"GR16",
+    ];
+    BAYER.contains(&&code)
+}
+
+/// How luma and chroma of a picture become RGB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Colour {
+    /// The matrix.
+    pub matrix: Matrix,
+    /// The range of the values.
+    pub range: Range,
+}
+
+/// Weights of red, green and blue in luma.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Matrix {
+    /// ITU-R BT.601: standard definition, and what a camera means that says nothing.
+    #[default]
+    Bt601,
+    /// ITU-R BT.709: high definition.
+    Bt709,
+}
+
+/// Which values stand for black and white.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Range {
+    /// 16 to 235, chroma 16 to 240.
+    #[default]
+    Limited,
+    /// 0 to 255.
+    Full,
+}
+
+impl Colour {
+    /// The weights in 1/256: luma, red of v, green of u and v, blue of u; and the luma of black.
+    fn weights(self) -> Weights {
+        // Kr and Kb of the two recommendations; Kg is what is left of one.
+        let (kr, kb) = match self.matrix {
+            Matrix::Bt601 => (0.299, 0.114),
+            Matrix::Bt709 => (0.2126, 0.0722),
+        };
+        let (luma, chroma, black) = match self.range {
+            Range::Limited => (255.0 / 219.0, 255.0 / 224.0, 16),
+            Range::Full => (1.0, 1.0, 0),
+        };
+        let kg = 1.0 - kr - kb;
+        let parts = |x: f64| (x * 256.0).round() as i32;
+        Weights {
+            black,
+            luma: parts(luma),
+            red_v: parts(2.0 * (1.0 - kr) * chroma),
+            green_u: parts(2.0 * kb * (1.0 - kb) / kg * chroma),
+            green_v: parts(2.0 * kr * (1.0 - kr) / kg * chroma),
+            blue_u: parts(2.0 * (1.0 - kb) * chroma),
+        }
     }
 }
 
@@ -111,104 +247,203 @@ pub enum PixelError {
         stride: usize,
     },
     /// A broken JPEG.
-    #[error("a Motion-JPEG frame that cannot be decoded: {0}")]
-    Jpeg(#[source] image::ImageError),
+    #[error("a Motion-JPEG frame is broken: {0}")]
+    Jpeg(#[from] jpeg::JpegError),
 }
 
 /// Converts a frame to RGB.
 ///
-/// `stride` is the number of bytes from line to line as the driver states it; 0 stands for lines without padding. For
-/// Motion-JPEG the sizes are those of the picture itself.
+/// `stride` is the number of bytes from line to line of the first plane as the driver states it; 0 stands for lines without
+/// padding. For Motion-JPEG the sizes are those of the picture itself, and `colour` is the JPEG's own.
 ///
 /// # Errors
 /// [`PixelError`] for input that is too short, sizes that make no sense, or a broken JPEG.
 pub fn to_rgb(
     format: PixelFormat,
+    colour: Colour,
     bytes: &[u8],
-    width: u32,
-    height: u32,
+    (width, height): (u32, u32),
     stride: usize,
 ) -> Result<RgbImage, PixelError> {
     if format == PixelFormat::Mjpeg {
-        return picture::decode(bytes).map_err(PixelError::Jpeg);
+        return Ok(jpeg::decode_frame(bytes)?);
     }
     let wrong = PixelError::Size { format, width, height, stride };
-    let even = format != PixelFormat::Yuyv && format != PixelFormat::Nv12 || width.is_multiple_of(2);
-    let even_lines = format != PixelFormat::Nv12 || height.is_multiple_of(2);
-    if width == 0 || height == 0 || width > picture::MAX_SIDE || height > picture::MAX_SIDE || !even || !even_lines {
+    let (w, h) = (width as usize, height as usize);
+    let (across, down) = format.sharing();
+    let fits = w.is_multiple_of(across) && h.is_multiple_of(down);
+    if w == 0 || h == 0 || width > picture::MAX_SIDE || height > picture::MAX_SIDE || !fits {
         return Err(wrong);
     }
-    let (w, h) = (width as usize, height as usize);
-    let packed = match format {
-        PixelFormat::Yuyv => w * 2,
-        PixelFormat::Rgb24 => w * 3,
-        _ => w,
-    };
+    let packed = format.line(w);
     let stride = if stride == 0 { packed } else { stride };
     if stride < packed || stride > packed * 4 + 4096 {
         return Err(wrong);
     }
-    let lines = if format == PixelFormat::Nv12 { h + h / 2 } else { h };
-    // The last line may come without its padding.
-    let needed = stride * (lines - 1) + packed;
-    if bytes.len() < needed {
-        return Err(PixelError::Short { format, width, height, stride, needed, found: bytes.len() });
+    let planes = Planes::of(format, stride, packed, h);
+    if bytes.len() < planes.needed {
+        let (needed, found) = (planes.needed, bytes.len());
+        return Err(PixelError::Short { format, width, height, stride, needed, found });
     }
+    let weights = colour.weights();
     let mut out = vec![0u8; w * h * 3];
-    let line = |row: usize| &bytes[row * stride..row * stride + packed];
     for (row, target) in out.chunks_exact_mut(w * 3).enumerate() {
+        let line = &bytes[row * stride..row * stride + packed];
         match format {
-            PixelFormat::Yuyv => yuyv_line(line(row), target),
-            PixelFormat::Nv12 => nv12_line(line(row), line(h + row / 2), target),
-            PixelFormat::Grey => grey_line(line(row), target),
-            PixelFormat::Rgb24 | PixelFormat::Mjpeg => target.copy_from_slice(line(row)),
+            PixelFormat::Yuyv => weights.packed::<0, 1, 3>(line, target),
+            PixelFormat::Uyvy => weights.packed::<1, 0, 2>(line, target),
+            PixelFormat::Yvyu => weights.packed::<0, 3, 1>(line, target),
+            PixelFormat::Nv12 => weights.interleaved::<0, 1>(line, planes.first(bytes, row), target),
+            PixelFormat::Nv21 => weights.interleaved::<1, 0>(line, planes.first(bytes, row), target),
+            PixelFormat::Yu12 => weights.planar(line, planes.first(bytes, row), planes.second(bytes, row), target),
+            PixelFormat::Yv12 => weights.planar(line, planes.second(bytes, row), planes.first(bytes, row), target),
+            PixelFormat::Rgb24 | PixelFormat::Mjpeg => target.copy_from_slice(line),
+            PixelFormat::Bgr24 => picked::<3, 2, 1, 0>(line, target),
+            PixelFormat::Rgbx => picked::<4, 0, 1, 2>(line, target),
+            PixelFormat::Bgrx => picked::<4, 2, 1, 0>(line, target),
+            PixelFormat::Xrgb => picked::<4, 1, 2, 3>(line, target),
+            PixelFormat::Xbgr => picked::<4, 3, 2, 1>(line, target),
+            PixelFormat::Grey => grey(line.iter().copied(), target),
+            PixelFormat::Y16 => grey(deep::<8>(line), target),
+            PixelFormat::Y12 => grey(deep::<4>(line), target),
+            PixelFormat::Y10 => grey(deep::<2>(line), target),
+            PixelFormat::Y10Packed => grey(line.chunks_exact(5).flat_map(|group| group[..4].iter().copied()), target),
         }
     }
     // `out` has exactly width * height * 3 bytes.
     Ok(RgbImage::from_raw(width, height, out).expect("the buffer has the picture's size"))
 }
 
-fn grey_line(line: &[u8], target: &mut [u8]) {
-    for (pixel, &y) in target.chunks_exact_mut(3).zip(line) {
-        pixel.fill(y);
+/// Where the chroma of a frame lies behind its luma.
+struct Planes {
+    /// Start of the first and second chroma plane; both at the end where there are none.
+    starts: [usize; 2],
+    stride: usize,
+    line: usize,
+    needed: usize,
+}
+
+impl Planes {
+    fn of(format: PixelFormat, stride: usize, packed: usize, height: usize) -> Self {
+        let luma = stride * height;
+        let half = height / 2;
+        // The last line may come without its padding.
+        match format {
+            PixelFormat::Nv12 | PixelFormat::Nv21 => {
+                Self { starts: [luma, luma], stride, line: packed, needed: luma + stride * (half - 1) + packed }
+            }
+            PixelFormat::Yu12 | PixelFormat::Yv12 => {
+                let (stride, line) = (stride / 2, packed / 2);
+                let second = luma + stride * half;
+                Self { starts: [luma, second], stride, line, needed: second + stride * (half - 1) + line }
+            }
+            _ => Self { starts: [luma, luma], stride: 0, line: 0, needed: stride * (height - 1) + packed },
+        }
+    }
+
+    fn first<'a>(&self, bytes: &'a [u8], row: usize) -> &'a [u8] {
+        self.plane(bytes, self.starts[0], row)
+    }
+
+    fn second<'a>(&self, bytes: &'a [u8], row: usize) -> &'a [u8] {
+        self.plane(bytes, self.starts[1], row)
+    }
+
+    fn plane<'a>(&self, bytes: &'a [u8], start: usize, row: usize) -> &'a [u8] {
+        let at = start + row / 2 * self.stride;
+        &bytes[at..at + self.line]
     }
 }
 
-fn yuyv_line(line: &[u8], target: &mut [u8]) {
-    for (pair, source) in target.chunks_exact_mut(6).zip(line.chunks_exact(4)) {
-        let chroma = Chroma::of(source[1], source[3]);
-        chroma.write(source[0], &mut pair[..3]);
-        chroma.write(source[2], &mut pair[3..]);
+fn grey(values: impl Iterator<Item = u8>, target: &mut [u8]) {
+    for (pixel, value) in target.chunks_exact_mut(3).zip(values) {
+        pixel.fill(value);
     }
 }
 
-fn nv12_line(luma: &[u8], chroma: &[u8], target: &mut [u8]) {
-    for ((pair, y), uv) in target.chunks_exact_mut(6).zip(luma.chunks_exact(2)).zip(chroma.chunks_exact(2)) {
-        let chroma = Chroma::of(uv[0], uv[1]);
-        chroma.write(y[0], &mut pair[..3]);
-        chroma.write(y[1], &mut pair[3..]);
+/// Values of 8 + `SHIFT` bits, the low byte first, as 8 bits.
+fn deep<const SHIFT: u32>(line: &[u8]) -> impl Iterator<Item = u8> {
+    line.chunks_exact(2).map(|pair| (u16::from_le_bytes([pair[0], pair[1]]) >> SHIFT).min(255) as u8)
+}
+
+/// Red, green and blue are the bytes `R`, `G`, `B` of every `SIZE`.
+fn picked<const SIZE: usize, const R: usize, const G: usize, const B: usize>(line: &[u8], target: &mut [u8]) {
+    for (pixel, source) in target.chunks_exact_mut(3).zip(line.chunks_exact(SIZE)) {
+        pixel.copy_from_slice(&[source[R], source[G], source[B]]);
     }
 }
 
-/// The colour part of BT.601 limited range, in 1/256.
-struct Chroma {
-    red: i32,
-    green: i32,
-    blue: i32,
+/// A matrix from YCbCr to RGB in 1/256.
+struct Weights {
+    black: i32,
+    luma: i32,
+    red_v: i32,
+    green_u: i32,
+    green_v: i32,
+    blue_u: i32,
 }
 
-impl Chroma {
-    fn of(u: u8, v: u8) -> Self {
+impl Weights {
+    /// Two pixels that share their chroma.
+    #[inline]
+    fn pair(&self, y: [u8; 2], u: u8, v: u8, target: &mut [u8]) {
         let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        Self { red: 409 * v + 128, green: -100 * u - 208 * v + 128, blue: 516 * u + 128 }
+        let (red, green, blue) =
+            (self.red_v * v + 128, 128 - self.green_u * u - self.green_v * v, self.blue_u * u + 128);
+        for (pixel, y) in target.chunks_exact_mut(3).zip(y) {
+            let y = self.luma * (i32::from(y) - self.black);
+            pixel[0] = ((y + red) >> 8).clamp(0, 255) as u8;
+            pixel[1] = ((y + green) >> 8).clamp(0, 255) as u8;
+            pixel[2] = ((y + blue) >> 8).clamp(0, 255) as u8;
+        }
     }
 
-    fn write(&self, y: u8, pixel: &mut [u8]) {
-        let y = 298 * (i32::from(y) - 16);
-        pixel[0] = ((y + self.red) >> 8).clamp(0, 255) as u8;
-        pixel[1] = ((y + self.green) >> 8).clamp(0, 255) as u8;
-        pixel[2] = ((y + self.blue) >> 8).clamp(0, 255) as u8;
+    /// Packed 4:2:2 with the first luma at byte `Y`, the second two further, chroma at `U` and `V`.
+    fn packed<const Y: usize, const U: usize, const V: usize>(&self, line: &[u8], target: &mut [u8]) {
+        for (pair, source) in target.chunks_exact_mut(6).zip(line.chunks_exact(4)) {
+            self.pair([source[Y], source[Y + 2]], source[U], source[V], pair);
+        }
     }
+
+    /// A line of luma, and one of chroma by turns, with u at `U` and v at `V` of every two bytes.
+    fn interleaved<const U: usize, const V: usize>(&self, luma: &[u8], chroma: &[u8], target: &mut [u8]) {
+        for ((pair, y), uv) in target.chunks_exact_mut(6).zip(luma.chunks_exact(2)).zip(chroma.chunks_exact(2)) {
+            self.pair([y[0], y[1]], uv[U], uv[V], pair);
+        }
+    }
+
+    /// A line of each plane.
+    fn planar(&self, luma: &[u8], u: &[u8], v: &[u8], target: &mut [u8]) {
+        for (((pair, y), u), v) in target.chunks_exact_mut(6).zip(luma.chunks_exact(2)).zip(u).zip(v) {
+            self.pair([y[0], y[1]], *u, *v, pair);
+        }
+    }
+}
+
+/// Converts planes of any sharing (`across`, `down`), as Y4M files have them; `None` for grey.
+///
+/// # Panics
+/// Never: planes that are shorter than the size needs give black.
+#[must_use]
+pub fn planes_to_rgb(
+    colour: Colour,
+    (width, height): (usize, usize),
+    luma: &[u8],
+    chroma: Option<(&[u8], &[u8], (usize, usize))>,
+) -> RgbImage {
+    let weights = colour.weights();
+    let mut out = vec![0u8; width * height * 3];
+    for (row, target) in out.chunks_exact_mut(width * 3).enumerate() {
+        for (x, pixel) in target.chunks_exact_mut(3).enumerate() {
+            let y = luma.get(row * width + x).copied().unwrap_or(0);
+            let (u, v) = chroma.map_or((128, 128), |(u, v, (across, down))| {
+                let at = row / down * width.div_ceil(across) + x / across;
+                (u.get(at).copied().unwrap_or(128), v.get(at).copied().unwrap_or(128))
+            });
+            weights.pair([y, y], u, v, pixel);
+        }
+    }
+    RgbImage::from_raw(width as u32, height as u32, out).expect("the buffer has the picture's size")
 }
 
 #[cfg(test)]
@@ -216,60 +451,116 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn convert(format: PixelFormat, bytes: &[u8], size: (u32, u32), stride: usize) -> Result<RgbImage, PixelError> {
+        to_rgb(format, Colour::default(), bytes, size, stride)
+    }
+
+    /// BT.601 limited range: white 235, black 16, red (81, 90, 240).
+    const COLOURS: [([u8; 3], [u8; 3]); 5] = [
+        ([235, 128, 128], [255, 255, 255]),
+        ([16, 128, 128], [0, 0, 0]),
+        ([81, 90, 240], [255, 0, 0]),
+        ([145, 54, 34], [0, 255, 0]),
+        ([41, 240, 110], [0, 0, 255]),
+    ];
+
+    #[track_caller]
+    fn same(picture: &RgbImage, rgb: [u8; 3]) {
+        for pixel in picture.pixels() {
+            assert!(pixel.0.iter().zip(rgb).all(|(a, b)| a.abs_diff(b) <= 2), "{:?}, expected {rgb:?}", pixel.0);
+        }
+    }
+
     #[test]
-    fn white_black_and_the_primary_colours_come_out_right() {
-        // BT.601 limited range: white 235, black 16, red (81, 90, 240).
-        for (yuv, rgb) in [
-            ([235, 128, 128], [255, 255, 255]),
-            ([16, 128, 128], [0, 0, 0]),
-            ([81, 90, 240], [255, 0, 0]),
-            ([145, 54, 34], [0, 255, 0]),
-            ([41, 240, 110], [0, 0, 255]),
-        ] {
-            let [y, u, v] = yuv;
-            for picture in [
-                to_rgb(PixelFormat::Yuyv, &[y, u, y, v], 2, 1, 0).unwrap(),
-                to_rgb(PixelFormat::Nv12, &[y, y, y, y, u, v], 2, 2, 0).unwrap(),
+    fn white_black_and_the_primary_colours_come_out_right_in_every_format() {
+        for ([y, u, v], rgb) in COLOURS {
+            let [r, g, b] = rgb;
+            for (format, bytes) in [
+                (PixelFormat::Yuyv, vec![y, u, y, v, y, u, y, v]),
+                (PixelFormat::Uyvy, vec![u, y, v, y, u, y, v, y]),
+                (PixelFormat::Yvyu, vec![y, v, y, u, y, v, y, u]),
+                (PixelFormat::Nv12, vec![y, y, y, y, u, v]),
+                (PixelFormat::Nv21, vec![y, y, y, y, v, u]),
+                (PixelFormat::Yu12, vec![y, y, y, y, u, v]),
+                (PixelFormat::Yv12, vec![y, y, y, y, v, u]),
+                (PixelFormat::Rgb24, [r, g, b].repeat(4)),
+                (PixelFormat::Bgr24, [b, g, r].repeat(4)),
+                (PixelFormat::Rgbx, [r, g, b, 9].repeat(4)),
+                (PixelFormat::Bgrx, [b, g, r, 9].repeat(4)),
+                (PixelFormat::Xrgb, [9, r, g, b].repeat(4)),
+                (PixelFormat::Xbgr, [9, b, g, r].repeat(4)),
             ] {
-                let found = picture.get_pixel(1, 0).0;
-                assert!(
-                    found.iter().zip(rgb).all(|(a, b): (&u8, u8)| a.abs_diff(b) <= 2),
-                    "{yuv:?} gave {found:?}, expected {rgb:?}"
-                );
+                assert_eq!(format.frame_bytes(2, 2), Some(bytes.len()), "{format:?}");
+                same(&convert(format, &bytes, (2, 2), 0).unwrap(), rgb);
             }
         }
     }
 
     #[test]
+    fn planes_lie_where_padded_lines_put_them() {
+        // Lines of 4 bytes for 2 pixels, so chroma lines of 2 for 1.
+        let bytes = [81, 81, 7, 7, 81, 81, 7, 7, 90, 7, 240];
+        same(&convert(PixelFormat::Yu12, &bytes, (2, 2), 4).unwrap(), [255, 0, 0]);
+        let bytes = [81, 81, 7, 7, 81, 81, 7, 7, 90, 240];
+        same(&convert(PixelFormat::Nv12, &bytes, (2, 2), 4).unwrap(), [255, 0, 0]);
+    }
+
+    #[test]
+    fn range_and_matrix_are_those_that_the_driver_states() {
+        let pixel = |matrix, range, yuv: [u8; 3]| {
+            let [y, u, v] = yuv;
+            to_rgb(PixelFormat::Yuyv, Colour { matrix, range }, &[y, u, y, v], (2, 1), 0).unwrap().get_pixel(0, 0).0
+        };
+        assert_eq!(pixel(Matrix::Bt601, Range::Full, [255, 128, 128]), [255; 3]);
+        assert_eq!(pixel(Matrix::Bt601, Range::Full, [16, 128, 128]), [16; 3]);
+        assert_eq!(pixel(Matrix::Bt601, Range::Limited, [16, 128, 128]), [0; 3]);
+        // Pure green: (145, 54, 34) in BT.601, (173, 42, 26) in BT.709.
+        for (matrix, yuv) in [(Matrix::Bt601, [145, 54, 34]), (Matrix::Bt709, [173, 42, 26])] {
+            let [r, g, b] = pixel(matrix, Range::Limited, yuv);
+            assert!(r <= 2 && g >= 253 && b <= 2, "{matrix:?}: {r} {g} {b}");
+        }
+    }
+
+    #[test]
+    fn infrared_cameras_of_more_than_eight_bits_are_read() {
+        let grey = |format, bytes: &[u8]| convert(format, bytes, (2, 1), 0).unwrap().get_pixel(1, 0).0[0];
+        assert_eq!(grey(PixelFormat::Y16, &[0, 0, 0x34, 0x80]), 0x80);
+        assert_eq!(grey(PixelFormat::Y10, &[0, 0, 0xff, 0x03]), 255);
+        assert_eq!(grey(PixelFormat::Y12, &[0, 0, 0xff, 0x07]), 127);
+        let packed = convert(PixelFormat::Y10Packed, &[10, 20, 30, 40, 0], (4, 1), 0).unwrap();
+        assert_eq!(packed.as_raw(), &[10, 10, 10, 20, 20, 20, 30, 30, 30, 40, 40, 40]);
+    }
+
+    #[test]
     fn padding_at_the_end_of_lines_is_skipped() {
         let bytes = [10, 11, 99, 12, 13, 99];
-        let picture = to_rgb(PixelFormat::Grey, &bytes, 2, 2, 3).unwrap();
+        let picture = convert(PixelFormat::Grey, &bytes, (2, 2), 3).unwrap();
         assert_eq!(picture.get_pixel(1, 1).0, [13; 3]);
         // The last line may lack its padding.
-        assert!(to_rgb(PixelFormat::Grey, &bytes[..5], 2, 2, 3).is_ok());
+        assert!(convert(PixelFormat::Grey, &bytes[..5], (2, 2), 3).is_ok());
     }
 
     #[test]
     fn a_short_frame_says_how_much_was_needed() {
-        let error = to_rgb(PixelFormat::Yuyv, &[0; 100], 640, 480, 1280).unwrap_err().to_string();
+        let error = convert(PixelFormat::Yuyv, &[0; 100], (640, 480), 1280).unwrap_err().to_string();
         assert!(error.contains("614400") && error.contains("100"), "{error}");
     }
 
     #[test]
     fn a_bayer_camera_is_refused_with_the_way_out() {
         let error = PixelFormat::of_fourcc(*b"pBAA").unwrap_err().to_string();
-        assert!(error.contains("pBAA") && error.contains("libcamera"), "{error}");
+        assert!(error.contains("pBAA") && error.contains("rpicam-vid"), "{error}");
     }
 
     proptest! {
         #[test]
         fn no_input_panics(
-            format in prop::sample::select(PixelFormat::ALL.to_vec()),
+            format in prop::sample::select(PixelFormat::all().collect::<Vec<_>>()),
             bytes in prop::collection::vec(any::<u8>(), 0..4000),
-            width in 0u32..70, height in 0u32..70, stride in 0usize..300,
+            size in (0u32..70, 0u32..70), stride in 0usize..300,
         ) {
-            if let Ok(picture) = to_rgb(format, &bytes, width, height, stride) {
-                prop_assert!(format == PixelFormat::Mjpeg || picture.dimensions() == (width, height));
+            if let Ok(picture) = convert(format, &bytes, size, stride) {
+                prop_assert!(format == PixelFormat::Mjpeg || picture.dimensions() == size);
             }
         }
     }

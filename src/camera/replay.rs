@@ -4,24 +4,22 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
-    io::{BufRead, BufReader, Read},
+    fs::OpenOptions,
+    io::Read,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use image::RgbImage;
 
-use super::{Camera, CameraError, pixel};
+use super::{
+    Camera, CameraError,
+    stream::{Demuxer, Kind, StreamError},
+};
 use crate::{
     frame::Frame,
     picture::{self, is_picture},
 };
-
-/// Largest Motion-JPEG frame that is read, in bytes.
-const MAX_JPEG: usize = 16 * 1024 * 1024;
-/// Longest header line of a Y4M file, in bytes.
-const MAX_Y4M_HEADER: u64 = 1024;
 
 /// When the frames of a recording come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +41,17 @@ pub struct ReplayCamera {
     name: String,
 }
 
-type Source = Box<dyn BufRead + Send>;
+type Source = Box<dyn Read + Send>;
 
-enum Clip {
-    MotionJpeg { path: PathBuf, reader: Source },
-    Y4m { path: PathBuf, reader: Source, header: Y4mHeader },
+/// Bytes of a clip that are read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// A Motion-JPEG or Y4M clip.
+struct Clip {
+    path: PathBuf,
+    reader: Source,
+    demuxer: Demuxer,
+    ended: bool,
 }
 
 impl ReplayCamera {
@@ -69,7 +73,7 @@ impl ReplayCamera {
             }
             let inside = picture::in_folder(path).map_err(|e| wrong(format!("cannot read the folder: {e}")))?;
             if inside.is_empty() {
-                return Err(wrong("no JPEG or PNG picture in the folder".into()));
+                return Err(wrong(format!("no picture in the folder ({})", picture::KINDS)));
             }
             waiting.extend(inside);
         }
@@ -79,21 +83,12 @@ impl ReplayCamera {
     }
 
     /// Plays a clip from memory; `name` names it in messages.
-    ///
-    /// # Errors
-    /// [`CameraError::Recording`] if it is no clip.
-    pub fn from_bytes(name: &str, bytes: &'static [u8], rate: f32, pace: Pace) -> Result<Self, CameraError> {
-        let clip = Clip::of(name.into(), Box::new(std::io::Cursor::new(bytes)))?;
+    #[must_use]
+    pub fn from_bytes(name: &str, bytes: &'static [u8], rate: f32, pace: Pace) -> Self {
+        let clip = Clip::of(name.into(), Box::new(bytes));
         let interval = Duration::from_secs_f64(1.0 / f64::from(rate.clamp(0.1, 1000.0)));
-        Ok(Self {
-            waiting: VecDeque::new(),
-            clip: Some(clip),
-            interval,
-            pace,
-            started: None,
-            count: 0,
-            name: name.into(),
-        })
+        let (waiting, name) = (VecDeque::new(), name.into());
+        Self { waiting, clip: Some(clip), interval, pace, started: None, count: 0, name }
     }
 
     fn next_picture(&mut self) -> Result<RgbImage, CameraError> {
@@ -107,7 +102,7 @@ impl ReplayCamera {
             let path = self.waiting.pop_front().ok_or(CameraError::End)?;
             if is_picture(&path) {
                 return picture::open(&path)
-                    .map_err(|e| CameraError::Recording { path: path.display().to_string(), what: e.to_string() });
+                    .map_err(|e| CameraError::Broken { device: "recording".into(), source: e.into() });
             }
             self.clip = Some(Clip::open(path)?);
         }
@@ -135,209 +130,66 @@ impl Camera for ReplayCamera {
 
 impl Clip {
     fn open(path: PathBuf) -> Result<Self, CameraError> {
+        use std::os::unix::fs::OpenOptionsExt;
         let wrong = |what: String| CameraError::Recording { path: path.display().to_string(), what };
-        let file = File::open(&path).map_err(|e| wrong(format!("cannot open it: {e}")))?;
-        Self::of(path, Box::new(BufReader::new(file)))
+        // A pipe that nobody writes to must not hold up the program.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&path)
+            .map_err(|e| wrong(format!("cannot open it: {e}")))?;
+        if !file.metadata().is_ok_and(|m| m.is_file()) {
+            return Err(wrong("neither a file nor a folder".into()));
+        }
+        Ok(Self::of(path, Box::new(file)))
     }
 
-    fn of(path: PathBuf, mut reader: Source) -> Result<Self, CameraError> {
-        let wrong = |what: String| CameraError::Recording { path: path.display().to_string(), what };
-        let start = reader.fill_buf().map_err(|e| wrong(format!("cannot read it: {e}")))?;
-        if start.starts_with(b"YUV4MPEG2") {
-            let header = Y4mHeader::read(reader.as_mut()).map_err(wrong)?;
-            return Ok(Self::Y4m { path, reader, header });
-        }
-        if start.starts_with(&[0xff, 0xd8]) {
-            return Ok(Self::MotionJpeg { path, reader });
-        }
-        Err(wrong(
-            "neither a JPEG or PNG picture (by its name) nor a Motion-JPEG or Y4M clip (by its first bytes)".into(),
-        ))
+    fn of(path: PathBuf, reader: Source) -> Self {
+        Self { path, reader, demuxer: Demuxer::new(Kind::Told), ended: false }
     }
 
+    /// The next picture, or nothing at the end. After an error that is not final the next call goes on behind it.
     fn next(&mut self) -> Result<Option<RgbImage>, CameraError> {
-        let (path, result) = match self {
-            Self::MotionJpeg { path, reader } => (path, next_jpeg(reader.as_mut())),
-            Self::Y4m { path, reader, header } => (path, header.next(reader.as_mut())),
-        };
-        result.map_err(|what| CameraError::Recording { path: path.display().to_string(), what })
-    }
-}
-
-/// Cuts the next JPEG out of a stream of them: from its start marker to its end marker, walking the segments between so
-/// that a thumbnail inside one does not end it.
-fn next_jpeg(reader: &mut dyn BufRead) -> Result<Option<RgbImage>, String> {
-    let fail = |e: std::io::Error| format!("cannot read it: {e}");
-    let mut bytes = Vec::new();
-    let mut marker = [0u8; 2];
-    match read_up_to(reader, &mut marker).map_err(fail)? {
-        0 => return Ok(None),
-        2 if marker == [0xff, 0xd8] => bytes.extend(marker),
-        _ => return Err("a frame that does not begin like a JPEG".into()),
-    }
-    loop {
-        if read_up_to(reader, &mut marker).map_err(fail)? < 2 {
-            return Err("the last JPEG is cut short".into());
-        }
-        bytes.extend(marker);
-        match marker {
-            [0xff, 0xd9] => break,
-            [0xff, 0xff] => {
-                // Fill byte: one more is to come before the marker's code.
-                bytes.pop();
-                let mut code = [0u8; 1];
-                reader.read_exact(&mut code).map_err(fail)?;
-                bytes.push(code[0]);
+        let place = self.path.display().to_string();
+        let wrong = |what: String| CameraError::Recording { path: place.clone(), what };
+        loop {
+            if let Some(packet) = self.demuxer.next() {
+                return match packet.and_then(|packet| packet.decode()) {
+                    Ok(picture) => Ok(Some(picture)),
+                    Err(StreamError::Unknown) => Err(wrong(format!(
+                        "{} (and by its name no picture that can be read: {})",
+                        StreamError::Unknown,
+                        picture::KINDS
+                    ))),
+                    Err(error) if error.is_final() => Err(wrong(error.to_string())),
+                    Err(source) => Err(CameraError::Broken { device: place, source: source.into() }),
+                };
             }
-            [0xff, 0xda] => {
-                copy_segment(reader, &mut bytes)?;
-                if copy_scan(reader, &mut bytes)? {
-                    break;
-                }
+            if self.ended {
+                return Ok(None);
             }
-            [0xff, _] => copy_segment(reader, &mut bytes)?,
-            _ => return Err("a JPEG whose segments do not follow each other".into()),
-        }
-        if bytes.len() > MAX_JPEG {
-            return Err(format!("a JPEG of more than {MAX_JPEG} bytes"));
-        }
-    }
-    picture::decode(&bytes).map(Some).map_err(|e| format!("a JPEG that cannot be decoded: {e}"))
-}
-
-fn copy_segment(reader: &mut dyn BufRead, bytes: &mut Vec<u8>) -> Result<(), String> {
-    let mut length = [0u8; 2];
-    reader.read_exact(&mut length).map_err(|e| format!("the last JPEG is cut short: {e}"))?;
-    let rest = usize::from(u16::from_be_bytes(length)).checked_sub(2).ok_or("a JPEG segment of no length")?;
-    bytes.extend(length);
-    let at = bytes.len();
-    bytes.resize(at + rest, 0);
-    reader.read_exact(&mut bytes[at..]).map_err(|e| format!("the last JPEG is cut short: {e}"))
-}
-
-/// Copies entropy-coded data up to the next real marker. True if that marker ends the picture; another one is left for
-/// the caller to read as a segment.
-fn copy_scan(reader: &mut dyn BufRead, bytes: &mut Vec<u8>) -> Result<bool, String> {
-    let mut byte = [0u8; 1];
-    let cut = |e: std::io::Error| format!("the last JPEG is cut short: {e}");
-    loop {
-        reader.read_exact(&mut byte).map_err(cut)?;
-        bytes.push(byte[0]);
-        if bytes.len() > MAX_JPEG {
-            return Err(format!("a JPEG of more than {MAX_JPEG} bytes"));
-        }
-        if byte[0] != 0xff {
-            continue;
-        }
-        reader.read_exact(&mut byte).map_err(cut)?;
-        bytes.push(byte[0]);
-        match byte[0] {
-            0x00 | 0xd0..=0xd7 => {}
-            0xff => {
-                bytes.pop();
-            }
-            0xd9 => return Ok(true),
-            0xda | 0xc4 | 0xdd | 0xfe | 0xdb => {
-                // Another scan, or a table before it.
-                copy_segment(reader, bytes)?;
-            }
-            other => return Err(format!("an unexpected marker ff{other:02x} within a JPEG")),
-        }
-    }
-}
-
-fn read_up_to(reader: &mut dyn BufRead, target: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < target.len() {
-        match reader.read(&mut target[filled..])? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    Ok(filled)
-}
-
-/// The stream header of a Y4M file: 4:2:0, 4:2:2, 4:4:4 with 8 bits, or grey.
-#[derive(Clone, Copy, Debug)]
-struct Y4mHeader {
-    width: usize,
-    height: usize,
-    /// How many luma samples share a chroma sample, across and down; `None` for grey.
-    chroma: Option<(usize, usize)>,
-}
-
-impl Y4mHeader {
-    fn read(reader: &mut dyn BufRead) -> Result<Self, String> {
-        let line = header_line(reader)?.ok_or("an empty file")?;
-        let (mut width, mut height, mut chroma) = (0, 0, Some((2, 2)));
-        for part in line.split(' ').skip(1) {
-            let (key, value) = part.split_at_checked(1).unwrap_or(("", ""));
-            match key {
-                "W" => width = value.parse().map_err(|_| format!("Y4M width {value:?}, expected a number"))?,
-                "H" => height = value.parse().map_err(|_| format!("Y4M height {value:?}, expected a number"))?,
-                "C" => {
-                    chroma = match value {
-                        "420" | "420jpeg" | "420mpeg2" | "420paldv" => Some((2, 2)),
-                        "422" => Some((2, 1)),
-                        "444" => Some((1, 1)),
-                        "mono" => None,
-                        other => {
-                            return Err(format!(
-                                "Y4M colour space {other:?}, expected 420, 422, 444 or mono with 8 bits"
-                            ));
+            let mut chunk = vec![0u8; CHUNK];
+            match self.reader.read(&mut chunk).map_err(|e| wrong(format!("cannot read it: {e}")))? {
+                0 => {
+                    self.ended = true;
+                    match self.demuxer.finish() {
+                        Ok(()) => return Ok(None),
+                        Err(source @ StreamError::CutShort) => {
+                            return Err(CameraError::Broken { device: place, source: source.into() });
+                        }
+                        Err(error) => {
+                            return Err(wrong(format!(
+                                "{error} (and by its name no picture that can be read: {})",
+                                picture::KINDS
+                            )));
                         }
                     }
                 }
-                _ => {}
+                length => self.demuxer.feed(&chunk[..length]),
             }
         }
-        let most = picture::MAX_SIDE as usize;
-        if width == 0 || height == 0 || width > most || height > most {
-            return Err(format!("Y4M size {width}x{height}, expected 1 to {most} pixels"));
-        }
-        Ok(Self { width, height, chroma })
     }
-
-    fn next(&self, reader: &mut dyn BufRead) -> Result<Option<RgbImage>, String> {
-        let Some(line) = header_line(reader)? else { return Ok(None) };
-        if !line.starts_with("FRAME") {
-            return Err("a Y4M frame that does not begin with FRAME".into());
-        }
-        let (w, h) = (self.width, self.height);
-        let (across, down) = self.chroma.unwrap_or((1, 1));
-        let (cw, ch) = (w.div_ceil(across), h.div_ceil(down));
-        let planes = if self.chroma.is_some() { 2 } else { 0 };
-        let mut bytes = vec![0u8; w * h + planes * cw * ch];
-        reader.read_exact(&mut bytes).map_err(|e| format!("the last Y4M frame is cut short: {e}"))?;
-        let (luma, rest) = bytes.split_at(w * h);
-        let mut picture = RgbImage::new(w as u32, h as u32);
-        for (at, pixel) in picture.pixels_mut().enumerate() {
-            let (x, y) = (at % w, at / w);
-            let (u, v) = if planes == 0 {
-                (128, 128)
-            } else {
-                let c = (y / down) * cw + x / across;
-                (rest[c], rest[cw * ch + c])
-            };
-            let yuyv = [luma[at], u, luma[at], v];
-            // Two equal pixels of YUYV: the same arithmetic as for a camera.
-            let pair = pixel::to_rgb(pixel::PixelFormat::Yuyv, &yuyv, 2, 1, 0).map_err(|e| e.to_string())?;
-            *pixel = *pair.get_pixel(0, 0);
-        }
-        Ok(Some(picture))
-    }
-}
-
-fn header_line(reader: &mut dyn BufRead) -> Result<Option<String>, String> {
-    let mut line = Vec::new();
-    reader.take(MAX_Y4M_HEADER).read_until(b'\n', &mut line).map_err(|e| format!("cannot read it: {e}"))?;
-    if line.is_empty() {
-        return Ok(None);
-    }
-    if line.pop() != Some(b'\n') {
-        return Err("a Y4M header line without an end".into());
-    }
-    String::from_utf8(line).map(Some).map_err(|_| "a Y4M header that is no text".into())
 }
 
 /// Whether a path is a V4L2 device rather than a recording.
@@ -368,7 +220,7 @@ mod tests {
         loop {
             match camera.next_frame() {
                 Err(CameraError::End) => return frames,
-                Err(error) => {
+                Err(error) if error.retry() != super::super::Retry::NextFrame => {
                     frames.push(Err(error));
                     return frames;
                 }
@@ -384,6 +236,15 @@ mod tests {
         let third = frames[2].as_ref().unwrap();
         assert_eq!(third.captured, Duration::from_millis(300));
         assert!(third.pixels.get_pixel(3, 3)[0] > 200);
+    }
+
+    #[test]
+    fn one_broken_frame_never_ends_a_clip() {
+        let whole = [jpeg(20), jpeg(120)].concat();
+        let cut = jpeg(60);
+        let frames = play("clip.mjpeg", &[&whole[..], &cut[..cut.len() / 2], &whole].concat());
+        assert_eq!(frames.iter().filter(|f| f.is_ok()).count(), 4, "{frames:?}");
+        assert_eq!(frames.iter().filter(|f| f.is_err()).count(), 1, "{frames:?}");
     }
 
     #[test]

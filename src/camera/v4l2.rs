@@ -10,6 +10,7 @@ use v4l::{
     Device, Format, FourCC,
     buffer::{Flags, Type},
     capability,
+    format::{Colorspace, Quantization},
     frameinterval::FrameIntervalEnum,
     framesize::FrameSizeEnum,
     io::{mmap::Stream, traits::CaptureStream},
@@ -17,9 +18,10 @@ use v4l::{
 };
 
 use super::{
-    Camera, CameraError,
+    BrokenFrame, Camera, CameraError,
     capture::monotonic_now,
-    pixel::{self, PixelFormat},
+    controls,
+    pixel::{self, Colour, Matrix, PixelFormat, Range},
 };
 use crate::{config::CameraConfig, frame::Frame};
 
@@ -33,6 +35,7 @@ pub struct V4l2Camera {
     card: String,
     mode: Mode,
     stride: usize,
+    colour: Colour,
     stream: Stream<'static>,
     stall: Duration,
     interval: Duration,
@@ -69,6 +72,17 @@ impl V4l2Camera {
             Device::with_path(&config.device).map_err(|source| CameraError::Open { device: name.clone(), source })?;
         let caps = device.query_caps().map_err(failed("asking what it is"))?;
         let wanted = capability::Flags::VIDEO_CAPTURE | capability::Flags::STREAMING;
+        if caps.capabilities.contains(capability::Flags::VIDEO_CAPTURE_MPLANE) {
+            return Err(CameraError::Unfit {
+                device: name.clone(),
+                what: format!(
+                    "{} (driver {}) gives each frame in several planes of memory, which is not read directly; use `source = \"pipe\"` \
+                     with `format = \"YU12\"` and the command gst-launch-1.0 -q v4l2src device={name} ! videoconvert ! \
+                     video/x-raw,format=I420,width={},height={} ! fdsink",
+                    caps.card, caps.driver, config.width, config.height
+                ),
+            });
+        }
         if !caps.capabilities.contains(wanted) {
             return Err(CameraError::Unfit {
                 device: name,
@@ -93,6 +107,8 @@ impl V4l2Camera {
         if let Err(error) = device.set_params(&Parameters::with_fps(config.rate.ceil() as u32)) {
             log::debug!("camera {name}: the rate cannot be set ({error}); frames in excess are dropped");
         }
+        controls::set(&device, &config.controls)
+            .map_err(|source| CameraError::Control { device: name.clone(), source })?;
         let mut stream =
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(failed("mapping its buffers"))?;
         let stall = Duration::from_secs_f32(config.stall_seconds);
@@ -102,6 +118,7 @@ impl V4l2Camera {
             card: caps.card,
             mode,
             stride: format.stride as usize,
+            colour: colour_of(&format),
             stream,
             stall,
             interval: Duration::from_secs_f32(1.0 / config.rate),
@@ -120,7 +137,7 @@ impl V4l2Camera {
 
 impl Camera for V4l2Camera {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
-        let since = Instant::now();
+        let mut since = Instant::now();
         loop {
             if since.elapsed() >= self.stall {
                 return Err(CameraError::Stalled { device: self.name.clone(), silence: since.elapsed() });
@@ -135,23 +152,31 @@ impl Camera for V4l2Camera {
             // Fresh means a new number: a driver that hands out the same frame again has stopped.
             let repeated = self.last.is_some_and(|(sequence, _)| sequence == meta.sequence && meta.sequence != 0);
             let early = self.last.is_some_and(|(_, last)| captured.saturating_sub(last) < self.interval.mul_f32(0.85));
-            if self.warmup > 0 {
-                self.warmup -= 1;
+            if repeated {
                 continue;
             }
-            if repeated || early {
+            // A frame came, whatever is done with it: frames of the warm-up are no silence.
+            since = Instant::now();
+            if self.warmup > 0 {
+                self.warmup -= 1;
+                self.last = Some((meta.sequence, captured.saturating_sub(self.interval)));
+                continue;
+            }
+            if early {
                 continue;
             }
             self.last = Some((meta.sequence, captured));
             self.sequence += 1;
             let used = (meta.bytesused as usize).min(bytes.len());
             if meta.flags.contains(Flags::ERROR) {
-                log::debug!("camera {}: the driver marks frame {} as broken; dropped", self.name, meta.sequence);
-                continue;
+                return Err(CameraError::Broken {
+                    device: self.name.clone(),
+                    source: BrokenFrame::Marked(meta.sequence),
+                });
             }
-            let pixels =
-                pixel::to_rgb(self.mode.format, &bytes[..used], self.mode.width, self.mode.height, self.stride)
-                    .map_err(|source| CameraError::Broken { device: self.name.clone(), source })?;
+            let size = (self.mode.width, self.mode.height);
+            let pixels = pixel::to_rgb(self.mode.format, self.colour, &bytes[..used], size, self.stride)
+                .map_err(|source| CameraError::Broken { device: self.name.clone(), source: source.into() })?;
             return Ok(Frame { pixels, captured, sequence: self.sequence });
         }
     }
@@ -160,6 +185,19 @@ impl Camera for V4l2Camera {
         let m = self.mode;
         format!("camera {} ({}): {}x{} {:?}", self.name, self.card, m.width, m.height, m.format)
     }
+}
+
+/// Matrix and range as the driver states them, or as V4L2 defines what it leaves open.
+fn colour_of(format: &Format) -> Colour {
+    let matrix = match format.colorspace {
+        Colorspace::Rec709 | Colorspace::DCIP3 => Matrix::Bt709,
+        _ => Matrix::Bt601,
+    };
+    let range = match (format.quantization, format.colorspace) {
+        (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => Range::Full,
+        _ => Range::Limited,
+    };
+    Colour { matrix, range }
 }
 
 fn capture_time(stamp: v4l::Timestamp, flags: Flags) -> Duration {
@@ -187,6 +225,12 @@ pub fn offered(device: &Device) -> std::io::Result<(Vec<Mode>, Vec<String>)> {
             }
         };
         let sizes = device.enum_framesizes(description.fourcc).unwrap_or_default();
+        // A driver that does not list sizes has one: the present one.
+        if sizes.is_empty()
+            && let Ok(current) = device.format()
+        {
+            modes.push(Mode { format, width: current.width, height: current.height, rate: None });
+        }
         for size in sizes.into_iter().flat_map(|s| usual_sizes(s.size)) {
             let rate = fastest(device, description.fourcc, size);
             modes.push(Mode { format, width: size.0, height: size.1, rate });
@@ -228,7 +272,7 @@ pub fn choose(modes: &[Mode], width: u32, height: u32, rate: f32) -> Option<Mode
         let ratio = f64::from(mode.width) * f64::from(mode.height) / wanted;
         // Half the pixels cost twice as much as double the pixels.
         let size = if ratio >= 1.0 { ratio.ln() } else { -2.0 * ratio.ln() };
-        let rank = PixelFormat::ALL.iter().position(|f| *f == mode.format).unwrap_or(PixelFormat::ALL.len());
+        let rank = PixelFormat::all().position(|f| f == mode.format);
         (slow, (size * 1000.0) as i64, rank)
     };
     modes.iter().min_by_key(|mode| cost(mode)).copied()

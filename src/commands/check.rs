@@ -5,13 +5,18 @@ use std::path::Path;
 use super::{Exit, Outcome, chain};
 use crate::{
     audit::AuditLog,
-    camera::{self, Camera, v4l2},
+    camera::{self, CameraError, controls, turned::Rotation},
     cli::ConfigArgs,
     config::{CameraSource, Config, DisplayDriver, RelayDriver, StartMode},
     display::panel,
+    frame::Frame,
     judge::Judge,
     relay::{self, chip},
+    vision::Detector,
 };
+
+/// Frames that are looked at.
+const LOOKS: usize = 5;
 
 /// Runs the command.
 ///
@@ -88,21 +93,60 @@ impl List {
 }
 
 fn camera(list: &mut List, config: &Config) {
-    if config.camera.source == CameraSource::Replay {
-        list.note("camera", "source = \"replay\": recorded pictures, for tests and demonstrations only");
-        return list.of("camera", camera::open(&config.camera).map(|c| c.describe()));
+    match config.camera.source {
+        CameraSource::Replay => {
+            list.note("camera", "source = \"replay\": recorded pictures, for tests and demonstrations only");
+        }
+        CameraSource::V4l2 => controls(config),
+        CameraSource::Pipe => {}
     }
-    let mut opened = match v4l2::V4l2Camera::open(&config.camera) {
+    let mut opened = match camera::open(&config.camera) {
         Ok(camera) => camera,
         Err(error) => return list.bad("camera", &chain(&error)),
     };
+    let frames: Vec<_> = std::iter::from_fn(|| Some(opened.next_frame())).take(LOOKS).collect();
     let description = opened.describe();
-    list.of(
-        "camera",
-        opened
-            .next_frame()
-            .map(|frame| format!("{description}, a frame of {}x{} came", frame.pixels.width(), frame.pixels.height())),
-    );
+    match frames.iter().find_map(|frame| frame.as_ref().ok()) {
+        Some(frame) => {
+            let (width, height) = frame.pixels.dimensions();
+            list.good("camera", &format!("{description}, a frame of {width}x{height} came"));
+        }
+        None => {
+            return list.of("camera", frames.into_iter().next().unwrap_or(Err(CameraError::End)).map(|_| description));
+        }
+    }
+    turned(list, config, frames.into_iter().flatten());
+}
+
+/// Says so when a face is only found in another turn of the picture.
+fn turned(list: &mut List, config: &Config, frames: impl Iterator<Item = Frame>) {
+    let Ok(detector) = Detector::load(config.models.detector.as_deref()) else { return };
+    let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
+    let mut finds = [0; 4];
+    for frame in frames {
+        for (count, turn) in finds.iter_mut().zip(Rotation::ALL) {
+            let picture = turn.apply(&frame.pixels);
+            *count += usize::from(detector.detect_above(&picture, score).is_ok_and(|faces| !faces.is_empty()));
+        }
+    }
+    let best = (1..4).max_by_key(|turn| finds[*turn]).unwrap_or_default();
+    if finds[0] == 0 && finds[best] > 0 {
+        let needed = camera::turn(&config.camera).rotation.then(Rotation::ALL[best]).degrees();
+        list.bad(
+            "camera",
+            &format!("faces are found only when the picture is turned: set `rotation = {needed}` in [camera]"),
+        );
+    } else if finds[0] == 0 {
+        list.note("camera", "nobody is before it: stand there and check again, to see that it is mounted upright");
+    }
+}
+
+/// The camera's own controls, as they go into `[camera.controls]`.
+fn controls(config: &Config) {
+    let Ok(device) = v4l::Device::with_path(&config.camera.device) else { return };
+    for control in controls::list(&device).unwrap_or_default() {
+        println!("      camera control {control}");
+    }
 }
 
 fn free_space(list: &mut List, folder: &Path) {

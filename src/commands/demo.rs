@@ -105,7 +105,7 @@ fn camera(args: &DemoArgs) -> (Opener, bool) {
     match args.frames.clone() {
         None => (
             Box::new(|| {
-                Ok(Box::new(ReplayCamera::from_bytes("the shipped visitors", VISITORS, RATE, Pace::RealTime)?)
+                Ok(Box::new(ReplayCamera::from_bytes("the shipped visitors", VISITORS, RATE, Pace::RealTime))
                     as Box<dyn Camera>)
             }),
             true,

@@ -9,7 +9,7 @@ use std::{
 use super::{Exit, Outcome};
 use crate::{
     camera::{
-        Camera, CameraError,
+        Camera, CameraError, Retry,
         replay::{Pace, ReplayCamera},
     },
     cli::ReplayArgs,
@@ -41,6 +41,10 @@ pub fn run(args: &ReplayArgs) -> Outcome {
         let frame = match camera.next_frame() {
             Ok(frame) => frame,
             Err(CameraError::End) => break,
+            Err(error) if error.retry() == Retry::NextFrame => {
+                log::warn!("{}; left out", super::chain(&error));
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
         for _ in 0..args.repeat {

@@ -9,6 +9,7 @@ use super::{
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     recording(config, &mut faults);
+    camera(config, &mut faults);
     never_allows(config, &mut faults);
     panel(config, &mut faults);
     faults
@@ -18,6 +19,21 @@ fn recording(config: &Config, faults: &mut Vec<Fault>) {
     if config.camera.source == CameraSource::Replay && config.camera.path.is_none() {
         let expected = "a folder of pictures, a Motion-JPEG or a Y4M file for source = \"replay\"";
         faults.push(Fault::new("camera.path", "missing", expected));
+    }
+}
+
+fn camera(config: &Config, faults: &mut Vec<Fault>) {
+    let camera = &config.camera;
+    if camera.command.first().is_none_or(String::is_empty) {
+        let expected = "a program and its arguments, such as [\"rpicam-vid\", \"--output\", \"-\"]";
+        faults.push(Fault::new("camera.command", format!("{:?}", camera.command), expected));
+    }
+    let [left, top, right, bottom] = camera.region;
+    let inside = camera.region.iter().all(|side| (0.0..=1.0).contains(side));
+    // Written so that NaN is refused.
+    if !(inside && right - left >= 0.1 && bottom - top >= 0.1) {
+        let expected = "left, top, right, bottom, each 0 to 1, opposite sides at least 0.1 apart";
+        faults.push(Fault::new("camera.region", format!("{:?}", camera.region), expected));
     }
 }
 
@@ -33,7 +49,7 @@ fn never_allows(config: &Config, faults: &mut Vec<Fault>) {
         );
         faults.push(Fault::new("visit.lost_seconds", visit.lost_seconds, &expected));
     }
-    if camera.source == CameraSource::V4l2 && camera.stall_seconds <= apart {
+    if camera.source != CameraSource::Replay && camera.stall_seconds <= apart {
         let expected = format!("more than the {apart} seconds between two frames at `camera.rate` {}", camera.rate);
         faults.push(Fault::new("camera.stall_seconds", camera.stall_seconds, &expected));
     }
@@ -121,6 +137,15 @@ mod tests {
         let slow = "[visit]\nlost_seconds = 2.0\n[camera]\nrate = 1.0\n";
         assert!(error(&format!("{slow}stall_seconds = 0.9\n")).contains("`camera.stall_seconds` is 0.9"));
         assert!(accepted(&format!("{slow}stall_seconds = 1.5\n")));
+    }
+
+    #[test]
+    fn a_region_without_room_and_a_command_without_a_program_are_refused() {
+        let message = error("[camera]\nregion = [0.5, 0.0, 0.4, 1.0]\n");
+        assert!(message.contains("line 2: `camera.region` is [0.5, 0.0, 0.4, 1.0], expected left, top"), "{message}");
+        assert!(error("[camera]\nregion = [0.0, 0.0, nan, 1.0]\n").contains("camera.region"));
+        assert!(error("[camera]\ncommand = []\n").contains("`camera.command` is []"));
+        assert!(accepted("[camera]\nsource = \"pipe\"\nregion = [0.2, 0.1, 0.9, 1.0]\n"));
     }
 
     #[test]

@@ -108,13 +108,37 @@ pub const SECTIONS: &[Section] = &[
         name: "camera",
         intro: "",
         keys: &[
-            key("source", Range::Any, "\"v4l2\", or \"replay\" for recorded pictures (tests and demonstrations only)"),
+            key(
+                "source",
+                Range::Any,
+                "\"v4l2\"; \"pipe\": a command; \"replay\": recorded pictures (tests and demonstrations only)",
+            ),
             key("device", Range::Any, "a name under /dev/v4l/by-id survives replugging"),
             shown(
                 "path",
                 Range::Any,
                 Shown::Commented("\"frames\""),
                 "for \"replay\": folder of pictures, Motion-JPEG or Y4M file",
+            ),
+            shown(
+                "command",
+                Range::Any,
+                Shown::Commented("[\"ffmpeg\", \"-i\", \"rtsp://10.0.0.5/stream\", \"-f\", \"mjpeg\", \"-\"]"),
+                "for \"pipe\"; absent: rpicam-vid, for the CSI cameras of a Raspberry Pi",
+            ),
+            key(
+                "format",
+                Range::Any,
+                "what the command writes: Motion-JPEG or Y4M (\"auto\"), or raw \"YU12\", \"NV12\", \"YUYV\", \"RGB3\", \"BGR3\", \"GREY\"",
+            ),
+            key("rotation", Range::Number(&[0, 90, 180, 270], "degrees"), "clockwise turn that puts the picture upright"),
+            key("mirror", Range::Any, "exchanges left and right"),
+            key("region", Range::Any, "left, top, right, bottom, in shares of the picture: faces outside do not count"),
+            shown(
+                "controls",
+                Range::Any,
+                Shown::Commented("{ power_line_frequency = \"50 Hz\" }"),
+                "the camera's own, set at every opening; `agegate check` lists them",
             ),
             key("width", within(160.0, 1920.0, "pixels"), "wanted size; the camera's nearest mode is taken"),
             key("height", within(120.0, 1440.0, "pixels"), ""),

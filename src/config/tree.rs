@@ -5,7 +5,13 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{display::texts::Texts, policy::Policy, quality::QualityLimits, visit::VisitSettings};
+use crate::{
+    camera::{controls::WantedControls, pixel::PixelFormat},
+    display::texts::Texts,
+    policy::Policy,
+    quality::QualityLimits,
+    visit::VisitSettings,
+};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +49,18 @@ pub struct CameraConfig {
     pub device: PathBuf,
     /// Folder of pictures, Motion-JPEG or Y4M file, for `source = "replay"`.
     pub path: Option<PathBuf>,
+    /// Program and arguments for `source = "pipe"`, run without a shell; `{width}`, `{height}` and `{rate}` are put in.
+    pub command: Vec<String>,
+    /// What the command writes.
+    pub format: PipeFormat,
+    /// Clockwise turn in degrees that puts the picture upright.
+    pub rotation: u16,
+    /// Whether left and right are exchanged.
+    pub mirror: bool,
+    /// Part of the upright picture whose faces count: left, top, right, bottom, in shares of its sides.
+    pub region: [f32; 4],
+    /// The camera's own controls, set at every opening.
+    pub controls: WantedControls,
     /// Wanted width in pixels.
     pub width: u32,
     /// Wanted height in pixels.
@@ -61,8 +79,60 @@ pub struct CameraConfig {
 pub enum CameraSource {
     /// A Video4Linux2 device.
     V4l2,
+    /// A command that writes frames to its standard output.
+    Pipe,
     /// Recorded pictures, for tests and demonstrations.
     Replay,
+}
+
+/// What the command of `source = "pipe"` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PipeFormat {
+    /// Motion-JPEG or Y4M, told by the first bytes.
+    #[serde(rename = "auto")]
+    Auto,
+    /// Raw frames, planes Y, U, V.
+    #[serde(rename = "YU12")]
+    Yu12,
+    /// Raw frames, plane Y, then U and V by turns.
+    #[serde(rename = "NV12")]
+    Nv12,
+    /// Raw frames, packed Y U Y V.
+    #[serde(rename = "YUYV")]
+    Yuyv,
+    /// Raw frames, packed R G B.
+    #[serde(rename = "RGB3")]
+    Rgb3,
+    /// Raw frames, packed B G R.
+    #[serde(rename = "BGR3")]
+    Bgr3,
+    /// Raw frames, grey.
+    #[serde(rename = "GREY")]
+    Grey,
+}
+
+impl PipeFormat {
+    /// The format of the pixels of raw frames; `None` for a stream that tells itself what it is.
+    #[must_use]
+    pub fn pixels(self) -> Option<PixelFormat> {
+        match self {
+            Self::Auto => None,
+            Self::Yu12 => Some(PixelFormat::Yu12),
+            Self::Nv12 => Some(PixelFormat::Nv12),
+            Self::Yuyv => Some(PixelFormat::Yuyv),
+            Self::Rgb3 => Some(PixelFormat::Rgb24),
+            Self::Bgr3 => Some(PixelFormat::Bgr24),
+            Self::Grey => Some(PixelFormat::Grey),
+        }
+    }
+}
+
+/// The default command: a Raspberry Pi's CSI camera through libcamera.
+fn rpicam_vid() -> Vec<String> {
+    "rpicam-vid --nopreview --timeout 0 --codec mjpeg --width {width} --height {height} --framerate {rate} --output -"
+        .split(' ')
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Default for CameraConfig {
@@ -71,6 +141,12 @@ impl Default for CameraConfig {
             source: CameraSource::V4l2,
             device: "/dev/video0".into(),
             path: None,
+            command: rpicam_vid(),
+            format: PipeFormat::Auto,
+            rotation: 0,
+            mirror: false,
+            region: [0.0, 0.0, 1.0, 1.0],
+            controls: WantedControls::new(),
             width: 640,
             height: 480,
             rate: 10.0,
