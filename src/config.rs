@@ -328,13 +328,24 @@ pub struct LogConfig {
     pub folder: PathBuf,
     /// Size at which a new file begins, bytes, 4,096 to 1,000,000,000.
     pub max_file_bytes: u64,
-    /// Days for which files are kept, 1 to 3650.
+    /// Days for which files are kept, 1 to 3650; by the log's own time, see [`crate::audit::clock`].
     pub keep_days: u32,
+    /// Size of all files together above which the oldest go, bytes, 16,384 to 1,000,000,000,000. No file gets larger than a
+    /// quarter of it.
+    pub max_total_bytes: u64,
+    /// The key of the log; absent: `FOLDER.key`, beside the folder.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { folder: "/var/lib/agegate/log".into(), max_file_bytes: 4_000_000, keep_days: 30 }
+        Self {
+            folder: "/var/lib/agegate/log".into(),
+            max_file_bytes: 4_000_000,
+            keep_days: 30,
+            max_total_bytes: 200_000_000,
+            key_file: None,
+        }
     }
 }
 
@@ -527,6 +538,12 @@ impl Config {
             "4096 to 1000000000 bytes",
         );
         check("log.keep_days", &l.keep_days, (1..=3650).contains(&l.keep_days), "1 to 3650 days");
+        check(
+            "log.max_total_bytes",
+            &l.max_total_bytes,
+            (16_384..=1_000_000_000_000).contains(&l.max_total_bytes),
+            "16384 to 1000000000000 bytes",
+        );
         if let Some((key, found, expected)) = self.policy.as_ref().and_then(Policy::fault) {
             faults.push(Fault::new(&format!("policy.{key}"), found, &expected));
         }

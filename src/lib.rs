@@ -24,6 +24,8 @@ pub mod evaluate;
 pub mod frame;
 pub mod gate;
 pub mod judge;
+pub mod made;
+pub mod out;
 pub mod picture;
 pub mod policy;
 pub mod quality;

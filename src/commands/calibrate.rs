@@ -2,17 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::{Exit, Outcome, write};
+use super::{Exit, Outcome};
 use crate::{
     cli::CalibrateArgs,
+    complain,
     evaluate::{
         Eyes, Input,
         calibrate::{Temperature, Wish, choose, dataset_hash},
         dataset::Dataset,
         visits::visit_readings,
     },
+    made, out,
     policy::Policy,
+    say,
 };
+
+/// By which an earlier result is known.
+const MARK: &str = "# Made by `agegate calibrate`";
 
 /// Runs the command.
 ///
@@ -32,7 +38,7 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     let eyes = Eyes::load(None, args.age_model.as_deref())?;
     let set = Dataset::open(&args.dataset)?;
     for rejected in &set.rejected {
-        eprintln!("not used: {}: {}", rejected.place, rejected.reason);
+        complain!("not used: {}: {}", rejected.place, rejected.reason);
     }
     let input = if args.aligned { Input::Chips } else { Input::Pictures };
     let readings = visit_readings(&eyes, &set.samples, input, wish.frames)?;
@@ -40,17 +46,17 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     let text = block(&policy, &temperature)?;
     match &args.out {
         Some(path) => {
-            write(path, &text)?;
-            println!("{}", path.display());
+            made::write_file(path, text.as_bytes(), |before| before.starts_with(MARK.as_bytes()))?;
+            say!("{}", path.display());
         }
-        None => print!("{text}"),
+        None => out::write(format_args!("{text}"), ""),
     }
     Ok(Exit::Success)
 }
 
 /// The policy as TOML, with what it means before it.
 fn block(policy: &Policy, t: &Temperature) -> Result<String, toml::ser::Error> {
-    let mut text = String::from("# Made by `agegate calibrate`; use it with `policy_file` in the configuration.\n");
+    let mut text = format!("{MARK}; use it with `policy_file` in the configuration.\n");
     if let Some(e) = &policy.evidence {
         // Writing to a String cannot fail.
         let _ = writeln!(

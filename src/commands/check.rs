@@ -11,6 +11,7 @@ use crate::{
     display::panel,
     judge::Judge,
     relay::{self, chip},
+    say,
 };
 
 /// Runs the command.
@@ -56,7 +57,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
     list.of("decision log", AuditLog::probe(&config.log));
     free_space(&mut list, &config.log.folder);
     for (path, label, lines) in chip::list() {
-        println!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
+        say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
     }
     Ok(if list.failed == 0 { Exit::Success } else { Exit::Found })
 }
@@ -67,16 +68,16 @@ struct List {
 
 impl List {
     fn good(&mut self, what: &str, detail: &str) {
-        println!("ok    {what}: {detail}");
+        say!("ok    {what}: {detail}");
     }
 
     fn note(&mut self, what: &str, detail: &str) {
-        println!("note  {what}: {detail}");
+        say!("note  {what}: {detail}");
     }
 
     fn bad(&mut self, what: &str, detail: &str) {
         self.failed += 1;
-        println!("FAIL  {what}: {detail}");
+        say!("FAIL  {what}: {detail}");
     }
 
     fn of<E: std::error::Error + 'static>(&mut self, what: &str, result: Result<String, E>) {
