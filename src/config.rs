@@ -333,7 +333,7 @@ pub struct LogConfig {
     /// Size of all files together above which the oldest go, bytes, 16,384 to 1,000,000,000,000. No file gets larger than a
     /// quarter of it.
     pub max_total_bytes: u64,
-    /// The key of the log; absent: `FOLDER.key`, beside the folder.
+    /// The key of the log, and of no other log; absent: `FOLDER.key`, beside the folder.
     pub key_file: Option<PathBuf>,
 }
 

@@ -16,7 +16,8 @@ use rustix::fs::OFlags;
 
 /// The list of a folder.
 const LIST: &str = ".agegate-made";
-const TITLE: &str = "# Made here by agegate, with their BLAKE3 hashes; it replaces no other files, and none of these once changed.\n";
+const TITLE: &str =
+    "# Made here by agegate, with their BLAKE3 hashes; it replaces no other files, and none of these once changed.\n";
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]

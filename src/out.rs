@@ -75,7 +75,11 @@ pub fn clap(error: &clap::Error) -> i32 {
     let text = error.render();
     let plain = |terminal: bool| !terminal || std::env::var_os("NO_COLOR").is_some();
     if error.use_stderr() {
-        if plain(io::stderr().is_terminal()) { complain(format_args!("{text}")) } else { complain(format_args!("{}", text.ansi())) }
+        if plain(io::stderr().is_terminal()) {
+            complain(format_args!("{text}"))
+        } else {
+            complain(format_args!("{}", text.ansi()))
+        }
     } else if plain(io::stdout().is_terminal()) {
         write(format_args!("{text}"), "");
     } else {

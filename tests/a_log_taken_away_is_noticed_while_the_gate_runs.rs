@@ -240,7 +240,7 @@ fn the_running_gate_says_so_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let toml = write_config(folder.path(), "");
     let mut daemon = Daemon::start(&["run"], &toml);
-    daemon.wait_for("agegate 0");
+    daemon.wait_for("gate] decision");
     std::fs::remove_dir_all(folder.path().join("log")).unwrap();
     daemon.wait_for("is not acted on");
     daemon.signal("-TERM");

@@ -89,7 +89,8 @@ fn a_typing_error_is_told_from_another_log() {
     let good = anchor(folder.path());
     let at = good.len() - 4;
     let digit = if good.as_bytes()[at] == b'7' { "8" } else { "7" };
-    let (code, _, errors) = run(folder.path(), &["verify", "--anchor", &format!("{}{digit}{}", &good[..at], &good[at + 1..])]);
+    let (code, _, errors) =
+        run(folder.path(), &["verify", "--anchor", &format!("{}{digit}{}", &good[..at], &good[at + 1..])]);
     assert!(code == Some(2) && errors.contains("mistyped"), "{errors}");
     let other = tempfile::tempdir().unwrap();
     session(other.path(), 4);
@@ -177,7 +178,10 @@ fn a_log_of_version_0_1_0_goes_on_and_is_keyed_from_there() {
     assert!(code == Some(0) && printed.contains("version 0.1.0"), "{printed}");
     session(folder.path(), 2);
     let (code, printed, _) = run(folder.path(), &["verify"]);
-    assert!(code == Some(0) && printed.contains("6 records (1 to 6)") && printed.contains("3 bear the code"), "{printed}");
+    assert!(
+        code == Some(0) && printed.contains("6 records (1 to 6)") && printed.contains("3 bear the code"),
+        "{printed}"
+    );
     // The old part is held by the record that begins the keyed one.
     let path = files::list(&log).unwrap().remove(0);
     let text = std::fs::read_to_string(&path).unwrap().replacen("\"mono_ms\":3000", "\"mono_ms\":3001", 1);

@@ -62,7 +62,10 @@ fn a_demonstration_refuses_to_replace_a_picture_that_is_not_its_own() {
     std::fs::write(&picture, "a picture of mine").unwrap();
     let output = demo(folder.path(), "mine");
     let errors = text(&output.stderr);
-    assert!(output.status.code() == Some(2) && errors.contains("display.gif") && errors.contains("not made by agegate"), "{errors}");
+    assert!(
+        output.status.code() == Some(2) && errors.contains("display.gif") && errors.contains("not made by agegate"),
+        "{errors}"
+    );
     assert_eq!(std::fs::read(&picture).unwrap(), b"a picture of mine");
     assert_eq!(contents(&folder.path().join("mine")).len(), 1, "nothing else was begun");
 }

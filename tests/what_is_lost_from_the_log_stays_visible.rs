@@ -138,7 +138,8 @@ fn the_head_set_back_to_a_shorter_chain_by_somebody_without_the_key() {
         let (seq, hash) = (field(before, "seq"), field(last, "prev"));
         let head = std::fs::read_to_string(config.folder.join("head")).unwrap();
         let code = head.trim_end().rsplit(' ').next().unwrap().to_owned();
-        std::fs::write(config.folder.join("head"), format!("{:020} {hash} {code}\n", seq.parse::<u64>().unwrap())).unwrap();
+        std::fs::write(config.folder.join("head"), format!("{:020} {hash} {code}\n", seq.parse::<u64>().unwrap()))
+            .unwrap();
     });
     assert_visible(&reports, "`head` does not bear the code of this key");
 }
@@ -294,7 +295,7 @@ fn commit(attack: &Attack, config: &LogConfig) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_cut_flip_and_removal_is_reported_for_ever(

@@ -144,9 +144,8 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_off_at_night_counts_the_nights() {
-        let moments: Vec<Now> = (0..30)
-            .flat_map(|day| [at(f64::from(day), day, 0.0), at(f64::from(day) + 0.5, day, 0.5)])
-            .collect();
+        let moments: Vec<Now> =
+            (0..30).flat_map(|day| [at(f64::from(day), day, 0.0), at(f64::from(day) + 0.5, day, 0.5)]).collect();
         assert!((29.0..30.0).contains(&days(&moments)), "{}", days(&moments));
     }
 

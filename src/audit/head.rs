@@ -126,7 +126,8 @@ mod tests {
         let key = crate::audit::key::make(&folder.path().join("log.key")).unwrap();
         let head = Head { seq: 41, ..Head::default() };
         head.write(&files::open(&path, For::Overwriting).unwrap(), &key).unwrap();
-        let good = |path: &Path| matches!(Head::read(path).unwrap(), Found::Keyed { head, mac } if head.sealed(&mac, &key));
+        let good =
+            |path: &Path| matches!(Head::read(path).unwrap(), Found::Keyed { head, mac } if head.sealed(&mac, &key));
         assert!(good(&path));
         let bytes = std::fs::read(&path).unwrap();
         for at in 0..bytes.len() {

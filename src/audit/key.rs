@@ -85,7 +85,9 @@ impl Key {
         warn_if_shared(path, &file);
         Self::parse(&text(path, &mut file)?).ok_or_else(|| AuditError::Key {
             path: path.into(),
-            what: format!("this is no key, expected {MARK:?} and 64 hexadecimal digits"),
+            what: format!(
+                "this is no key, expected {MARK:?} and 64 hexadecimal digits; put a copy of it back, or move it away: the gate then takes a new key, and the log says so for ever"
+            ),
         })
     }
 

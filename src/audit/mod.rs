@@ -14,10 +14,11 @@
 //!   recomputes the hashes of records and `head` is not seen.
 //! - With the key (the gate's user and root can read it, and whoever holds the card in hand): also every record that was not
 //!   written by this gate, and a `head` that was not. Whoever can read the key can forge all of it.
-//! - Neither shows that the whole folder was put back to an older copy, nor that records were cut off which `head` did not tell of
-//!   yet (the last half minute before a power cut). For this, and against whoever has the key, there are anchors: the last
+//! - Neither shows that the folder, or its end and `head`, was put back to an older copy, nor that records were cut off which
+//!   `head` did not tell of yet (the last half minute before a power cut). For this, and against whoever has the key, there are anchors: the last
 //!   number and hash (`agegate log anchor`), kept where the board's owner cannot reach it.
 //! - What was found lost or damaged once is a `gap` record; the gate goes on, and verifying reports it for ever.
+//! - A new log is begun by moving the folder and its key away together, while the gate is stopped; one without the other is a loss.
 //! - Records can be missing because they were never written: the log tells nothing of a gate that was switched off.
 
 pub mod anchor;

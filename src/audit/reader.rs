@@ -28,7 +28,7 @@ pub struct Line {
     /// Whether the line end is there.
     pub complete: bool,
     /// Hash of a line that is longer than what is kept of it.
-    long_hash: Option<String>,
+    pub(super) long_hash: Option<String>,
 }
 
 impl Line {

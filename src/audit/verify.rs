@@ -316,7 +316,8 @@ impl Chain<'_> {
         self.sealed(report, &record, line, &place);
         for (anchor, met) in self.against.anchors.iter().zip(&mut self.anchored) {
             if anchor.seq == record.seq {
-                *met = Some(met.unwrap_or(true) && *anchor == Anchor::of(&Head { seq: record.seq, hash: hash.clone() }));
+                *met =
+                    Some(met.unwrap_or(true) && *anchor == Anchor::of(&Head { seq: record.seq, hash: hash.clone() }));
             }
         }
         let gap = self.gap(report, &record, &place);
@@ -328,7 +329,8 @@ impl Chain<'_> {
                 }
             }
             Some(before) if record.seq <= before.seq => {
-                let what = format!("{place}: record {} stands after record {}: reordered or repeated", record.seq, before.seq);
+                let what =
+                    format!("{place}: record {} stands after record {}: reordered or repeated", record.seq, before.seq);
                 report.faults.push(what);
                 return;
             }
@@ -384,7 +386,8 @@ impl Chain<'_> {
             self.foreign = *id != key.id();
             if self.foreign {
                 // A gate takes another key only when its own is gone, and that is a loss.
-                let what = format!("{place}: from record {} on, the records bear the code of another key ({id})", record.seq);
+                let what =
+                    format!("{place}: from record {} on, the records bear the code of another key ({id})", record.seq);
                 report.faults.push(what);
             }
         }
@@ -411,7 +414,9 @@ impl Chain<'_> {
 
     /// Takes the lines that a `torn` record explains: the last ones before it.
     fn torn(&mut self, report: &mut Report, seq: u64, hash: &str, bytes: u64, lines: u64) {
-        let Some(from) = usize::try_from(lines).ok().and_then(|lines| self.odd.len().checked_sub(lines)) else { return };
+        let Some(from) = usize::try_from(lines).ok().and_then(|lines| self.odd.len().checked_sub(lines)) else {
+            return;
+        };
         let hashes: Vec<String> = self.odd[from..].iter().map(|odd| odd.hash.clone()).collect();
         if hashes.is_empty() || torn_hash(&hashes) != hash {
             return;
@@ -456,7 +461,10 @@ impl Chain<'_> {
                 report.faults.push(format!("and {} more ranges whose records have a wrong code", runs.len() - LISTED));
             }
         }
-        if report.first > 1 && self.removed_through.saturating_add(1) < report.first && !self.begins_with_gap(report.first) {
+        if report.first > 1
+            && self.removed_through.saturating_add(1) < report.first
+            && !self.begins_with_gap(report.first)
+        {
             report.faults.push(format!(
                 "records {} to {} are missing at the beginning",
                 self.removed_through + 1,
@@ -464,7 +472,9 @@ impl Chain<'_> {
             ));
         }
         if self.removed_faults > 0 {
-            report.faults.push(format!("faults in records that retention has deleted meanwhile: {}", self.removed_faults));
+            report
+                .faults
+                .push(format!("faults in records that retention has deleted meanwhile: {}", self.removed_faults));
         }
         self.say_what_was_checked(report);
     }
@@ -485,7 +495,9 @@ impl Chain<'_> {
             };
             report.notes.push(what.into());
         } else if report.authentic == 0 {
-            report.faults.push("no record bears the code of this key: the log was replaced, or the key is of another log".into());
+            report.faults.push(
+                "no record bears the code of this key: the log was replaced, or the key is of another log".into(),
+            );
         } else if self.unchecked > 0 {
             report.notes.push(format!("{} records bear the code of another key: not checked", self.unchecked));
         }

@@ -30,6 +30,8 @@ use crate::config::LogConfig;
 
 /// Room that is kept below the limit of the total size: the next record and the one that notes the deleting.
 const ROOM: u64 = 4096;
+/// How often, 10 ms apart, the lock is tried for.
+const LOCK_TRIES: usize = 30;
 /// Format of what follows a `keyed` record.
 const FORMAT: u32 = 2;
 
@@ -205,7 +207,9 @@ impl Open {
                 key::Found::Nothing => {
                     let before = Tail::find(&files, None, None)?;
                     if before.last.is_some_and(|last| last.record.mac.is_some()) {
-                        troubles.push("the key is gone: nobody can tell any more whether the records are the gate's own".into());
+                        troubles.push(
+                            "the key is gone: nobody can tell any more whether the records are the gate's own".into(),
+                        );
                     }
                     Keyed { key: key::make(&key_path)?, in_use: false }
                 }
@@ -248,9 +252,7 @@ impl Open {
                 .and_then(|()| head_file.sync_all())
                 .map_err(AuditError::io(&head_path, "writing"))?;
         }
-        let path = files.last().cloned().unwrap_or_else(|| {
-            folder.join(Name { day: date(now), number: 0 }.to_string())
-        });
+        let path = files.last().cloned().unwrap_or_else(|| folder.join(Name { day: date(now), number: 0 }.to_string()));
         let mut file = files::open(&path, For::Appending)?;
         let length = file.seek(SeekFrom::End(0)).map_err(AuditError::io(&path, "measuring"))?;
         files::sync_folder(folder);
@@ -439,7 +441,8 @@ fn claim(found: &head::Found, keyed: &Keyed, records: bool, troubles: &mut Vec<S
         // Without the key of then nobody can tell; that the key is gone is noted already.
         head::Found::Keyed { head, .. } if !troubles.is_empty() => Some(head.clone()),
         head::Found::Keyed { .. } => {
-            troubles.push("`head` does not bear the code of this key: it was changed or damaged, or the key was".into());
+            troubles
+                .push("`head` does not bear the code of this key: it was changed or damaged, or the key was".into());
             None
         }
         head::Found::Plain(head) if !keyed.in_use => Some(head.clone()),
@@ -481,7 +484,9 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
         _ => {}
     }
     if keyed.in_use && tail.last.as_ref().is_some_and(|last| last.sealed == Some(false)) {
-        troubles.push(format!("record {found} does not bear the code of this key: it was not written by this gate, or changed"));
+        troubles.push(format!(
+            "record {found} does not bear the code of this key: it was not written by this gate, or changed"
+        ));
     }
     if found >= head::MOST {
         troubles.push(format!("no record has the number {found}"));
@@ -501,8 +506,7 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
 
 /// Makes the folder, durably.
 fn make_folder(folder: &Path) -> Result<(), AuditError> {
-    let missing: Vec<&Path> =
-        folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    let missing: Vec<&Path> = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
     std::fs::create_dir_all(folder).map_err(AuditError::io(folder, "making the folder"))?;
     for made in missing {
         files::sync_folder(made.parent().unwrap_or(Path::new("/")));
@@ -519,8 +523,14 @@ fn lock(folder: &Path, known: Option<&Known>) -> Result<File, AuditError> {
         return known.lock.try_clone().map_err(AuditError::io(&path, "keeping the lock"));
     }
     let file = files::open(&path, For::Overwriting)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| AuditError::Busy { path: folder.into() })?;
-    Ok(file)
+    // A process that is being started holds the lock of the one that starts it for a moment.
+    for _ in 0..LOCK_TRIES {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err(AuditError::Busy { path: folder.into() })
 }
 
 /// Refuses a medium that was made read-only after the file had been opened: writing and syncing then succeed all the
@@ -601,7 +611,8 @@ mod tests {
 
     #[test]
     fn removed_records_are_named_wherever_they_were() {
-        for (at, expected) in [(0, "record"), (2, "record 3 is missing"), (6, "records 7 to 7 are missing at the end")] {
+        for (at, expected) in [(0, "record"), (2, "record 3 is missing"), (6, "records 7 to 7 are missing at the end")]
+        {
             let folder = tempfile::tempdir().unwrap();
             filled(folder.path(), 6);
             let faults = edit(folder.path(), |lines| drop(lines.remove(at)));

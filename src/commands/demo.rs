@@ -98,12 +98,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
     show.summary();
     show.pictures(&made)?;
     let report = verify(&log_folder, &Against::key_of(&log_folder, None)?)?;
-    say!(
-        "\ndecision log: {}: {} records, {}",
-        log_folder.display(),
-        report.records,
-        report.verdict()
-    );
+    say!("\ndecision log: {}: {} records, {}", log_folder.display(), report.records, report.verdict());
     say!("display: {0}/{GIF}, {0}/{SHEET}", args.out.display());
     Ok(Exit::Success)
 }
@@ -173,7 +168,12 @@ impl Show {
     fn summary(&self) {
         say!(
             "\n{:>7}  {:<10} {:<18} {:<6} {:<10} {:<6} door",
-            "at", "decision", "reason", "band", "confidence", "frames"
+            "at",
+            "decision",
+            "reason",
+            "band",
+            "confidence",
+            "frames"
         );
         for (at, d, logged) in &self.decisions {
             let door = match (d.outcome, logged) {

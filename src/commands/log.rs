@@ -198,7 +198,10 @@ fn anchor(source: &LogSource) -> Outcome {
     };
     let anchor = Anchor::of(&last);
     if source.json {
-        say!("{}", serde_json::json!({ "anchor": anchor.to_string(), "seq": last.seq, "hash": last.hash, "intact": report.intact() }));
+        say!(
+            "{}",
+            serde_json::json!({ "anchor": anchor.to_string(), "seq": last.seq, "hash": last.hash, "intact": report.intact() })
+        );
     } else {
         say!("{anchor}");
     }
