@@ -75,15 +75,13 @@ pub fn clap(error: &clap::Error) -> i32 {
     let text = error.render();
     let plain = |terminal: bool| !terminal || std::env::var_os("NO_COLOR").is_some();
     if error.use_stderr() {
-        if plain(io::stderr().is_terminal()) {
-            complain(format_args!("{text}"))
-        } else {
-            complain(format_args!("{}", text.ansi()))
-        }
-    } else if plain(io::stdout().is_terminal()) {
-        write(format_args!("{text}"), "");
+        let plain = plain(io::stderr().is_terminal());
+        let text = if plain { text.to_string() } else { text.ansi().to_string() };
+        complain(format_args!("{text}"));
     } else {
-        write(format_args!("{}", text.ansi()), "");
+        let plain = plain(io::stdout().is_terminal());
+        let text = if plain { text.to_string() } else { text.ansi().to_string() };
+        write(format_args!("{text}"), "");
     }
     error.exit_code()
 }

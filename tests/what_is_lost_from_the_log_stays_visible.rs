@@ -295,7 +295,7 @@ fn commit(attack: &Attack, config: &LogConfig) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_cut_flip_and_removal_is_reported_for_ever(
@@ -364,6 +364,43 @@ proptest! {
             session(&config, 1);
             let report = checked(&config);
             prop_assert!(report.intact(), "after the start: {report:#?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_is_reported_even_when_all_that_was_harmed_has_been_deleted_by_retention(
+        attacks in prop::collection::vec(attack(), 1..3), restart in any::<bool>(),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LogConfig { max_total_bytes: 32_768, ..config(folder.path()) };
+        for _ in 0..8 {
+            session(&config, 10);
+        }
+        let mut harmed = false;
+        for attack in &attacks {
+            harmed |= commit(attack, &config);
+            if restart {
+                session(&config, 2);
+            }
+        }
+        for _ in 0..25 {
+            session(&config, 10);
+            prop_assert!(!harmed || !checked(&config).intact(), "{attacks:?}: {:#?}", checked(&config));
+        }
+        prop_assert!(checked(&config).first > 150);
+    }
+
+    #[test]
+    fn a_log_that_nobody_harmed_stays_whole_under_retention(sessions in prop::collection::vec(0usize..20, 10..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LogConfig { max_total_bytes: 16_384, ..config(folder.path()) };
+        for records in sessions {
+            session(&config, records);
+            prop_assert!(checked(&config).intact(), "{:#?}", checked(&config));
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::{
     io::{Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::{
-    AuditError, Record,
+    AuditError, Event, Record,
     clock::Now,
     files::{self, For},
-    reader::MAX_LINE,
+    reader::{self, MAX_LINE},
 };
 
 /// A file that is not written any more.
@@ -45,6 +45,40 @@ impl Old {
             wall: Now::of(&record).map(|now| now.wall),
         }))
     }
+}
+
+/// Whether the log begins with record 1, or a record says that those before it were deleted. Reads the newest files first:
+/// that record is never older than the last deleting.
+pub(super) fn beginning_is_explained(files: &[PathBuf]) -> Result<bool, AuditError> {
+    let Some(oldest) = files.first() else { return Ok(true) };
+    let Some(first) = first_number(oldest)? else { return Ok(true) };
+    if first <= 1 {
+        return Ok(true);
+    }
+    for path in files.iter().rev() {
+        let mut explained = false;
+        reader::lines(path, |line| {
+            explained |= line.record().is_ok_and(|record| match record.event {
+                Event::Retention { removed_through, .. } => removed_through >= first - 1,
+                // All before it was lost, and it says so itself.
+                Event::Gap { found, .. } => found == 0 && record.seq == first,
+                _ => false,
+            });
+        })?;
+        if explained {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The number of a file's first record; `None` if its first line is none.
+fn first_number(path: &Path) -> Result<Option<u64>, AuditError> {
+    let mut begin = Vec::new();
+    let file = files::open(path, For::Reading)?;
+    file.take(MAX_LINE).read_to_end(&mut begin).map_err(AuditError::io(path, "reading"))?;
+    let line = begin.split(|b| *b == b'\n').next().unwrap_or_default();
+    Ok(serde_json::from_slice::<Record>(line).ok().map(|record| record.seq))
 }
 
 /// How long and how much is kept.

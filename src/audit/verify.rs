@@ -3,10 +3,7 @@
 //! What is found depends on what is at hand: the folder alone, its key, anchors that were kept elsewhere. The report says
 //! which of them were used; the module [`super`] says what each can show.
 
-use std::{
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::{io::ErrorKind, path::Path};
 
 use serde::Serialize;
 
@@ -511,26 +508,49 @@ fn note(runs: &mut Vec<Run>, seq: u64, place: &str) {
     }
 }
 
-/// How many faults a file tells of by itself: gaps, damage, wrong codes, and those of files that were deleted before it.
+/// How many faults files tell of that are about to be deleted: gaps, damage, wrong codes, files that are gone already, and
+/// what `retention` records among them say of those before. `next` is the file that follows them: its first record must
+/// follow theirs; what else is in it is looked at when it goes itself.
 ///
 /// # Errors
-/// [`AuditError`] if it cannot be read.
-pub(super) fn faults_in(path: &PathBuf, key: &Key) -> Result<u64, AuditError> {
+/// [`AuditError`] if one cannot be read.
+pub(super) fn faults_in<'a>(paths: impl Iterator<Item = &'a Path>, next: &Path, key: &Key) -> Result<u64, AuditError> {
     let against = Against { key: Some(key.clone()), anchors: Vec::new() };
     let mut chain = Chain::new(&against);
     let mut report = Report { key: true, ..Report::default() };
-    let mut before_keyed = 0;
-    reader::lines(path, |line| {
-        chain.check(&mut report, "", true, &line);
-        before_keyed += u64::from(!chain.keyed);
-    })?;
+    let (mut before_keyed, mut gone) = (0, 0u64);
+    for path in paths {
+        let read = reader::lines(path, |line| {
+            chain.check(&mut report, "", false, &line);
+            before_keyed += u64::from(!chain.keyed);
+        });
+        match read {
+            Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => gone += 1,
+            Err(AuditError::NotAFile { .. }) => gone += 1,
+            other => other?,
+        }
+    }
+    let mut first: Option<super::Record> = None;
+    let read = reader::lines(next, |line| {
+        if first.is_none() {
+            first = line.record().ok();
+        }
+    });
+    match read {
+        Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => gone += 1,
+        Err(AuditError::NotAFile { .. }) => gone += 1,
+        other => other?,
+    }
+    let follows = |before: &Head| first.as_ref().is_none_or(|record| record.prev == before.hash);
+    let broken = u64::from(chain.before.as_ref().is_some_and(|before| !follows(before)));
     // In the middle of a log neither a missing beginning nor the absence of codes in an old part is a fault.
     chain.removed_through = u64::MAX - 1;
     let carried = std::mem::take(&mut chain.removed_faults);
-    let old_part = report.authentic == 0 && before_keyed > 0;
-    let torn_end = chain.odd_count as u64;
+    let damaged = chain.odd_count as u64;
     chain.odd.clear();
     chain.odd_count = 0;
     chain.finish(&mut report);
-    Ok(carried.saturating_add(torn_end) + (report.faults.len() as u64).saturating_sub(u64::from(old_part)))
+    let old_part = report.authentic == 0 && before_keyed > 0;
+    let found = (report.faults.len() as u64).saturating_sub(u64::from(old_part));
+    Ok([carried, damaged, gone, broken, found].into_iter().fold(0, u64::saturating_add))
 }

@@ -22,7 +22,7 @@ use super::{
     hash_line,
     head::{self, Head},
     key::{self, Key},
-    retention::{Limits, Old, due},
+    retention::{Limits, Old, beginning_is_explained, due},
     tail::Tail,
     verify,
 };
@@ -140,7 +140,7 @@ impl AuditLog {
     /// Finds the end of the log, notes what is wrong with it, and makes it ready for the next record.
     fn begin(&mut self, known: Option<Known>) -> Result<(), AuditError> {
         let now = (self.clock)();
-        self.open = Some(Open::begin(&self.config, known, &now)?);
+        self.open = Some(Open::begin(&self.config, known.as_ref(), &now)?);
         Ok(())
     }
 }
@@ -179,6 +179,8 @@ struct Open {
     span: Span,
     old: Vec<Old>,
     noted_through: u64,
+    /// Records are missing at the beginning, and nothing says why.
+    beginning_lost: bool,
     lock: File,
 }
 
@@ -189,17 +191,17 @@ struct Keyed {
 }
 
 impl Open {
-    fn begin(config: &LogConfig, known: Option<Known>, now: &Now) -> Result<Self, AuditError> {
+    fn begin(config: &LogConfig, known: Option<&Known>, now: &Now) -> Result<Self, AuditError> {
         let folder = &config.folder;
         make_folder(folder)?;
-        let lock = lock(folder, known.as_ref())?;
+        let lock = lock(folder, known)?;
         let files = files::list(folder)?;
         let key_path = key::path(config)?;
         let head_path = folder.join(HEAD);
         let head_found = Head::read(&head_path)?;
         let mut troubles = Vec::new();
 
-        let keyed = match &known {
+        let keyed = match known {
             Some(known) => Keyed { key: known.key.clone(), in_use: true },
             None => match key::find(&key_path)? {
                 key::Found::InUse(key) => Keyed { key, in_use: true },
@@ -215,7 +217,7 @@ impl Open {
                 }
             },
         };
-        let claim = match &known {
+        let claim = match known {
             Some(known) => {
                 troubles.extend(known.lost.clone());
                 Some(known.head.clone())
@@ -287,6 +289,7 @@ impl Open {
             span: Span::after(total, last.and_then(|l| Now::of(&l.record)), latest),
             old,
             noted_through: 0,
+            beginning_lost: !beginning_is_explained(&files)?,
             lock,
         };
         let ended = tail.after.last().map_or_else(|| last.is_none_or(|l| l.complete), |line| line.complete);
@@ -414,12 +417,12 @@ impl Open {
         let Some(last) = count.checked_sub(1).map(|k| self.old[k].last) else { return Ok(()) };
         // Noted before it is done: a power cut in between leaves a file too many, not a hole without a reason.
         if last > self.noted_through {
-            let mut faults = 0;
-            for file in &self.old[..count] {
-                faults += verify::faults_in(&file.path, &self.key)?;
-            }
+            let next = self.old.get(count).map_or(&self.path, |file| &file.path);
+            let deleted = self.old[..count].iter().map(|file| file.path.as_path());
+            let faults = verify::faults_in(deleted, next, &self.key)? + u64::from(self.beginning_lost);
             self.write_record(Event::Retention { removed_through: last, faults }, now)?;
             self.noted_through = last;
+            self.beginning_lost = false;
         }
         while self.old.first().is_some_and(|file| file.last <= last) {
             let path = self.old[0].path.clone();
