@@ -115,7 +115,7 @@ impl AuditLog {
         if let Some(open) = &mut self.open {
             if let Some((path, what)) = open.moved() {
                 let known = Known { head: open.head.clone(), lost: Some(what.clone()), ..Known::of(open)? };
-                match self.begin(Some(known)) {
+                match self.begin(Some(&known)) {
                     Ok(()) => log::error!("decision log {}: {what}; noted, the log goes on", path.display()),
                     Err(error) => log::error!("{error}"),
                 }
@@ -126,7 +126,7 @@ impl AuditLog {
                 if taken_back.is_err() {
                     // What was written of the line is ended and noted, as after a power cut.
                     let known = Known::of(open)?;
-                    self.begin(Some(known))?;
+                    self.begin(Some(&known))?;
                 } else {
                     open.half_line = false;
                 }
@@ -138,9 +138,9 @@ impl AuditLog {
     }
 
     /// Finds the end of the log, notes what is wrong with it, and makes it ready for the next record.
-    fn begin(&mut self, known: Option<Known>) -> Result<(), AuditError> {
+    fn begin(&mut self, known: Option<&Known>) -> Result<(), AuditError> {
         let now = (self.clock)();
-        self.open = Some(Open::begin(&self.config, known.as_ref(), &now)?);
+        self.open = Some(Open::begin(&self.config, known, &now)?);
         Ok(())
     }
 }
