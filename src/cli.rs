@@ -109,12 +109,35 @@ pub struct LogArgs {
 pub enum LogCommand {
     /// Print the records, oldest first.
     Show(LogSource),
-    /// Check the chain: says which record was changed, removed or reordered. Exit code 1 if any.
-    Verify(LogSource),
+    /// Check the chain: says which record was changed, removed, reordered or forged, and what was lost. Exit code 1 if any.
+    ///
+    /// Without the key, records that somebody rewrote together with all that follow them do not show. With the key, which
+    /// the gate's user and root can read, they do, unless whoever did it had the key. That the whole folder was put back to an
+    /// older copy shows only against an anchor that was kept elsewhere (`agegate log anchor`).
+    Verify(VerifyArgs),
+    /// Print the last number and hash on one line, to be kept elsewhere: `verify --anchor` then shows any cut or rewriting.
+    Anchor(LogSource),
     /// Count decisions and reasons by day.
     Stats(LogSource),
     /// Write the decisions as CSV to standard output.
     Export(LogSource),
+}
+
+/// `agegate log verify`
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// Which log.
+    #[command(flatten)]
+    pub source: LogSource,
+    /// The log's key; default: the one beside the folder, if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// An anchor that was kept elsewhere; may be given again and again.
+    #[arg(long, value_name = "ANCHOR")]
+    pub anchor: Vec<String>,
+    /// A file of anchors, one a line; what follows a # is not read.
+    #[arg(long, value_name = "FILE")]
+    pub anchors: Vec<PathBuf>,
 }
 
 /// Which log.
@@ -126,7 +149,7 @@ pub struct LogSource {
     /// Configuration file that names the folder.
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
     pub config: PathBuf,
-    /// Print JSON instead of text (show, stats and verify).
+    /// Print JSON instead of text (show, stats, anchor and verify).
     #[arg(long)]
     pub json: bool,
 }

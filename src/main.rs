@@ -7,11 +7,18 @@ use std::process::ExitCode;
 use agegate::{
     cli::{Cli, Command},
     commands::{self, Exit},
+    complain, out,
 };
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = out::clap(&error);
+            return finish(ExitCode::from(u8::try_from(code).unwrap_or(Exit::Failure as u8)));
+        }
+    };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,tract=warn"))
         .format_timestamp(None)
         .init();
@@ -29,10 +36,21 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(args),
         Command::Calibrate(args) => commands::calibrate::run(args),
     };
-    match outcome {
+    finish(match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            eprintln!("agegate: {}", commands::chain(error.as_ref()));
+            complain!("agegate: {}", commands::chain(error.as_ref()));
+            ExitCode::from(Exit::Failure as u8)
+        }
+    })
+}
+
+/// The exit code, unless standard output could not be written.
+fn finish(code: ExitCode) -> ExitCode {
+    match out::result() {
+        Ok(()) => code,
+        Err(error) => {
+            complain!("agegate: standard output: cannot write to it: {error}");
             ExitCode::from(Exit::Failure as u8)
         }
     }

@@ -62,6 +62,16 @@ fn upright<R: std::io::BufRead + std::io::Seek>(mut reader: ImageReader<R>) -> i
     Ok(picture.into_rgb8())
 }
 
+/// A picture as PNG.
+///
+/// # Errors
+/// What the encoder said.
+pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Png)?;
+    Ok(bytes.into_inner())
+}
+
 /// The pictures of a folder (by their names, one level deep), in the order of their names.
 ///
 /// # Errors

@@ -1,14 +1,34 @@
-//! The decision log: append-only JSON Lines, each record chained to the one before by its BLAKE3 hash.
+//! The decision log: append-only JSON Lines, each record chained to the one before by its BLAKE3 hash, and each with a code
+//! that only the gate's secret key makes.
 //!
 //! ```text
-//! {"seq":7,"prev":"<hash of line 6>","time":...,"boot":...,"mono_ms":...,"clock_synced":...,"event":"decision",...}
+//! {"seq":7,"prev":"<hash of line 6>","time":...,"boot":...,"mono_ms":...,"clock_synced":...,"event":"decision",...,"mac":"..."}
 //! ```
 //!
 //! One write and one `fdatasync` for each record, none between visits. Files are named `decisions-YYYY-MM-DD-NNN.jsonl`
 //! and begin anew with the day and at the configured size; numbers and chain go on through all of them. `head` holds the
-//! last number and hash, so that removing the newest records is noticed too.
+//! last number and hash. Beside the folder, not in it, `FOLDER.key` holds the key.
+//!
+//! What the chain shows, and what it does not:
+//! - Without the key: every change, removal or reordering by somebody who does not rewrite all that follows. Whoever
+//!   recomputes the hashes of records and `head` is not seen.
+//! - With the key (the gate's user and root can read it, and whoever holds the card in hand): also every record that was not
+//!   written by this gate, and a `head` that was not. Whoever can read the key can forge all of it.
+//! - Neither shows that the folder, or its end and `head`, was put back to an older copy, nor that records were cut off which
+//!   `head` did not tell of yet (the last half minute before a power cut). For this, and against whoever has the key, there are anchors: the last
+//!   number and hash (`agegate log anchor`), kept where the board's owner cannot reach it.
+//! - What was found lost or damaged once is a `gap` record; the gate goes on, and verifying reports it for ever.
+//! - A new log is begun by moving the folder and its key away together, while the gate is stopped; one without the other is a loss.
+//! - Records can be missing because they were never written: the log tells nothing of a gate that was switched off.
 
+pub mod anchor;
+pub mod clock;
+pub mod files;
+pub mod head;
+pub mod key;
 pub mod reader;
+mod retention;
+mod tail;
 pub mod verify;
 pub mod writer;
 
@@ -43,9 +63,16 @@ pub struct Record {
     pub mono_ms: u64,
     /// Whether the clock was synchronised; `null` where the system does not tell.
     pub clock_synced: Option<bool>,
+    /// Seconds since the log began, as far as the log itself can vouch for them ([`clock::Span`]): by this, not by the
+    /// wall clock, records grow old. Absent in logs of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_s: Option<u64>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+    /// The key's code over the line up to here. Absent in logs of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
 }
 
 /// What a record says.
@@ -86,15 +113,39 @@ pub enum Event {
     },
     /// The last line was torn by a power cut; its bytes are still there.
     Torn {
-        /// Length of the torn line.
+        /// Length of the torn line; of several, all together.
         bytes: u64,
-        /// BLAKE3 of the torn line.
+        /// BLAKE3 of the torn line; of several, of their hashes, one a line.
         hash: String,
+        /// How many lines: more than one where the power was cut again while the first was noted.
+        #[serde(default = "one")]
+        lines: u64,
+    },
+    /// Records were lost or damaged before this one: what was found was not what the gate had written.
+    Gap {
+        /// What is wrong, in words.
+        what: String,
+        /// The last number that the gate had written, where it is known.
+        expected: Option<u64>,
+        /// The hash of that record.
+        expected_hash: Option<String>,
+        /// The last number that was found; 0 for none.
+        found: u64,
+    },
+    /// From here on the records bear the code of a key.
+    Keyed {
+        /// Format of what follows; 2.
+        format: u32,
+        /// Which key ([`key::Key::id`]).
+        key: String,
     },
     /// Files beyond the retention were deleted.
     Retention {
         /// Last number that was deleted.
         removed_through: u64,
+        /// Faults that were in the deleted records, those of their own `retention` records too: what was lost stays visible.
+        #[serde(default)]
+        faults: u64,
     },
     /// The gate stopped in good order.
     Stop,
@@ -119,16 +170,49 @@ pub enum AuditError {
         /// The folder.
         path: PathBuf,
     },
-    /// The end of the chain is unreadable; nobody may append to it as if nothing had happened.
-    #[error("decision log {}, line {line}: {what}; run `agegate log verify`, then move the folder away to begin a new log", path.display())]
-    Broken {
-        /// The file.
+    /// Something else stands where a file of the log should be.
+    #[error("decision log {}: this is {found}, expected a regular file; move it away", path.display())]
+    NotAFile {
+        /// Where.
         path: PathBuf,
-        /// Line, from 1.
-        line: usize,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// The log was deleted, moved, replaced or changed by somebody else while the gate wrote to it.
+    #[error("decision log {}: {what}", path.display())]
+    Lost {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The key cannot be read or made.
+    #[error("key of the decision log {}: {what}", path.display())]
+    Key {
+        /// The key's file.
+        path: PathBuf,
         /// What is wrong.
         what: String,
     },
+}
+
+impl AuditError {
+    /// Whether there is no room, which may come back: the gate then runs, with the door shut.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
+    /// For `map_err`: an error of the system at a path.
+    pub(crate) fn io(path: &std::path::Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { path, action, source }
+    }
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// BLAKE3 of a line without its line end, in hex.

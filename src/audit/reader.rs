@@ -1,43 +1,34 @@
 //! Reading the log's files in the order of their names, line by line, in bounded memory.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use super::{AuditError, Record};
+use super::{
+    AuditError, Record,
+    files::{self, For},
+    hash_line,
+};
 
-/// Longest line that is read; records are a tenth of it.
+/// Longest line that is kept; records are a tenth of it.
 pub const MAX_LINE: u64 = 16 * 1024;
-
-/// The log's files, oldest first.
-///
-/// # Errors
-/// [`AuditError::Io`] if the folder cannot be read.
-pub fn files(folder: &Path) -> Result<Vec<PathBuf>, AuditError> {
-    let failed = |source| AuditError::Io { path: folder.into(), action: "reading the folder", source };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("decisions-") && name.ends_with(".jsonl") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
 
 /// A line of a file.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// Number in its file, from 1.
     pub number: usize,
-    /// The bytes without the line end.
+    /// Where in its file it begins, bytes.
+    pub offset: u64,
+    /// The bytes without the line end; of a longer line the first [`MAX_LINE`].
     pub bytes: Vec<u8>,
+    /// Bytes of the whole line without the line end.
+    pub length: u64,
     /// Whether the line end is there.
     pub complete: bool,
+    /// Hash of a line that is longer than what is kept of it.
+    pub(super) long_hash: Option<String>,
 }
 
 impl Line {
@@ -46,43 +37,96 @@ impl Line {
     /// # Errors
     /// What is wrong with the line.
     pub fn record(&self) -> Result<Record, String> {
+        if self.long_hash.is_some() {
+            return Err(format!("{} bytes are too long for a record", self.length));
+        }
         serde_json::from_slice(&self.bytes).map_err(|e| e.to_string())
     }
+
+    /// BLAKE3 of the line without its line end, in hex.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        self.long_hash.clone().unwrap_or_else(|| hash_line(&self.bytes))
+    }
 }
 
-/// Calls `each` with every line of a file. A line longer than [`MAX_LINE`] comes in pieces.
+/// Calls `each` with every line of a file.
 ///
 /// # Errors
-/// [`AuditError::Io`] if the file cannot be read.
+/// [`AuditError::Io`] if the file cannot be read, [`AuditError::NotAFile`] if it is none.
 pub fn lines(path: &Path, mut each: impl FnMut(Line)) -> Result<(), AuditError> {
-    let failed = |action: &'static str| move |source| AuditError::Io { path: path.into(), action, source };
-    let mut reader = BufReader::new(File::open(path).map_err(failed("opening"))?);
+    let mut reader = BufReader::new(files::open(path, For::Reading)?);
+    let mut offset = 0;
     for number in 1.. {
         let mut bytes = Vec::new();
-        reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(failed("reading"))?;
-        if bytes.is_empty() {
+        let mut read = |bytes: &mut Vec<u8>| {
+            let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', bytes);
+            read.map_err(AuditError::io(path, "reading"))
+        };
+        let mut length = read(&mut bytes)? as u64;
+        if length == 0 {
             break;
         }
-        let complete = bytes.last() == Some(&b'\n');
+        let mut complete = bytes.last() == Some(&b'\n');
+        let mut long_hash = None;
         if complete {
             bytes.pop();
+        } else if length == MAX_LINE {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&bytes);
+            let mut more = Vec::new();
+            while !complete && read(&mut more)? > 0 {
+                length += more.len() as u64;
+                complete = more.last() == Some(&b'\n');
+                hasher.update(&more[..more.len() - usize::from(complete)]);
+                more.clear();
+            }
+            long_hash = Some(hasher.finalize().to_hex().to_string());
         }
-        each(Line { number, bytes, complete });
+        let next = offset + length;
+        length -= u64::from(complete);
+        each(Line { number, offset, bytes, length, complete, long_hash });
+        offset = next;
     }
     Ok(())
 }
 
-/// Calls `each` with every readable record of the log, oldest first.
+/// What of a log could not be read: places and reasons.
+#[derive(Clone, Debug, Default)]
+pub struct Unreadable {
+    /// How many lines or files.
+    pub count: u64,
+    /// The first of them, with their reasons.
+    pub first: Vec<String>,
+}
+
+impl Unreadable {
+    /// How many are kept with their place.
+    const KEPT: usize = 10;
+
+    fn add(&mut self, place: String) {
+        self.count += 1;
+        if self.first.len() < Self::KEPT {
+            self.first.push(place);
+        }
+    }
+}
+
+/// Calls `each` with every readable record of the log, oldest first, and tells what could not be read.
 ///
 /// # Errors
-/// [`AuditError::Io`] if folder or files cannot be read.
-pub fn records(folder: &Path, mut each: impl FnMut(Record)) -> Result<(), AuditError> {
-    for path in files(folder)? {
-        lines(&path, |line| {
-            if let Ok(record) = line.record() {
-                each(record);
-            }
-        })?;
+/// [`AuditError::Io`] if the folder cannot be read.
+pub fn records(folder: &Path, mut each: impl FnMut(Record)) -> Result<Unreadable, AuditError> {
+    let mut unreadable = Unreadable::default();
+    for path in files::list(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let read = lines(&path, |line| match line.record() {
+            Ok(record) => each(record),
+            Err(reason) => unreadable.add(format!("{name}, line {}: {reason}", line.number)),
+        });
+        if let Err(error) = read {
+            unreadable.add(error.to_string());
+        }
     }
-    Ok(())
+    Ok(unreadable)
 }

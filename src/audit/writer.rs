@@ -1,121 +1,74 @@
-//! Writing the log: append, sync, rotate, forget what is too old.
+//! Writing the log: find its end, append, sync, rotate, forget what is too old.
+//!
+//! The order that keeps a power cut from looking like a loss, and a loss from looking like a power cut: a record is on the
+//! medium before `head` tells of it. What `head` tells of and is not there was taken away; the record that follows is a
+//! `gap`, which verifying reports for ever.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
-    os::unix::fs::FileExt,
+    fmt,
+    fs::File,
+    io::{Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use rustix::fs::{FlockOperation, flock};
 
-use super::{AuditError, Event, GENESIS, HEAD, Record, hash_line, reader};
-use crate::{camera::capture::monotonic_now, config::LogConfig};
+use super::{
+    AuditError, Event, HEAD, Record,
+    clock::{Now, Span},
+    files::{self, For, Name},
+    hash_line,
+    head::{self, Head},
+    key::{self, Key},
+    retention::{Limits, Old, beginning_is_explained, due},
+    tail::Tail,
+    verify,
+};
+use crate::config::LogConfig;
 
-/// A new day further from the last one than this is a jump of the clock as far as deleting is concerned.
-const MOST_DAYS_AT_ONCE: i32 = 7;
-
-/// The last number and hash of a log, in a file of fixed length that is overwritten in place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Last number.
-    pub seq: u64,
-    /// Hash of that line.
-    pub hash: String,
-}
-
-impl Head {
-    /// Reads a head; `None` if it is missing or no head.
-    #[must_use]
-    pub fn read(path: &Path) -> Option<Self> {
-        let mut text = String::new();
-        File::open(path).ok()?.take(200).read_to_string(&mut text).ok()?;
-        let (seq, hash) = text.trim_end().split_once(' ')?;
-        (hash.len() == 64).then_some(())?;
-        Some(Self { seq: seq.parse().ok()?, hash: hash.into() })
-    }
-
-    fn text(&self) -> String {
-        format!("{:020} {}\n", self.seq, self.hash)
-    }
-}
+/// Room that is kept below the limit of the total size: the next record and the one that notes the deleting.
+const ROOM: u64 = 4096;
+/// How often, 10 ms apart, the lock is tried for.
+const LOCK_TRIES: usize = 30;
+/// Format of what follows a `keyed` record.
+const FORMAT: u32 = 2;
 
 /// The decision log, open for appending. Only one program at a time may have it.
-#[derive(Debug)]
 pub struct AuditLog {
     config: LogConfig,
-    file: File,
-    path: PathBuf,
-    length: u64,
-    day: Date,
-    head: Head,
-    head_file: File,
-    boot: String,
-    _lock: File,
+    clock: Box<dyn Fn() -> Now + Send>,
+    /// `None` while there is no room to begin.
+    open: Option<Open>,
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog").field("folder", &self.config.folder).finish_non_exhaustive()
+    }
 }
 
 impl AuditLog {
     /// Opens the log of a folder, which is made if need be, and finds the end of its chain. A torn last line is kept and
-    /// noted by a record.
+    /// noted by a record; so is everything that is missing or damaged. Where there is no room for that, the log is open all
+    /// the same and tries again with the first record.
     ///
     /// # Errors
-    /// [`AuditError`] if the folder cannot be written, another program has it, or the end of the chain is damaged.
+    /// [`AuditError`] if the folder or the key cannot be used, or another program has the log.
     pub fn open(config: &LogConfig) -> Result<Self, AuditError> {
-        let folder = &config.folder;
-        let failed = |path: &Path, action: &'static str| {
-            let path = path.to_owned();
-            move |source| AuditError::Io { path, action, source }
-        };
-        std::fs::create_dir_all(folder).map_err(failed(folder, "making the folder"))?;
-        let lock_path = folder.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(failed(&lock_path, "opening"))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| AuditError::Busy { path: folder.clone() })?;
-        let head_path = folder.join(HEAD);
-        let head_file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .read(true)
-            .open(&head_path)
-            .map_err(failed(&head_path, "opening"))?;
-        let end = ChainEnd::find(folder)?;
-        let (day, path) = match end.path {
-            Some(path) => (day_of(&path).unwrap_or_else(today), path),
-            None => (today(), file_name(folder, today(), 0)),
-        };
-        let mut file =
-            OpenOptions::new().create(true).append(true).read(true).open(&path).map_err(failed(&path, "opening"))?;
-        let length = file.seek(SeekFrom::End(0)).map_err(failed(&path, "measuring"))?;
-        sync_folder(folder);
-        let mut log = Self {
-            config: config.clone(),
-            file,
-            path,
-            length,
-            day,
-            head: end.head,
-            head_file,
-            boot: boot_id(),
-            _lock: lock,
-        };
-        if end.lacks_line_end {
-            log.raw(b"\n")?;
-        }
-        if let Some(torn) = end.torn {
-            log::warn!(
-                "decision log {}: the last line is torn ({} bytes): the power was cut while it was written; the chain goes on",
-                log.path.display(),
-                torn.len()
-            );
-            log.append(Event::Torn { bytes: torn.len() as u64, hash: hash_line(&torn) })?;
+        Self::open_with(config, Box::new(Now::system))
+    }
+
+    /// The same with another clock, for tests.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`].
+    pub fn open_with(config: &LogConfig, clock: Box<dyn Fn() -> Now + Send>) -> Result<Self, AuditError> {
+        let mut log = Self { config: config.clone(), clock, open: None };
+        match log.begin(None) {
+            Err(error) if error.is_full() => log::error!("{error}; the log goes on when there is room again"),
+            other => drop(other?),
         }
         Ok(log)
     }
@@ -128,46 +81,294 @@ impl AuditLog {
         let folder = &config.folder;
         let existing = folder.ancestors().find(|p| p.exists()).unwrap_or(folder);
         let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
-        writable.map_err(|e| AuditError::Io {
-            path: existing.into(),
-            action: "writing to the folder",
-            source: e.into(),
-        })?;
+        writable.map_err(|e| AuditError::io(existing, "writing to the folder")(e.into()))?;
+        let key = match key::find(&key::path(config)?)? {
+            key::Found::InUse(key) => Some(key),
+            _ => None,
+        };
         if existing != folder {
-            return Ok(format!("{} will be made", folder.display()));
+            let lost = if key.is_some() { "; there is a key, so there was a log, which is lost" } else { "" };
+            return Ok(format!("{} will be made{lost}", folder.display()));
         }
-        let end = ChainEnd::find(folder)?;
-        Ok(format!("{}, {} records so far", folder.display(), end.head.seq))
+        Head::read(&folder.join(HEAD))?;
+        let files = files::list(folder)?;
+        for path in &files {
+            files::open(path, For::Reading)?;
+        }
+        let tail = Tail::find(&files, None, key.as_ref())?;
+        Ok(format!("{}, {} records so far", folder.display(), tail.head().seq))
     }
 
     /// Appends a record and waits until the medium has it. Returns the record's number.
     ///
     /// # Errors
-    /// [`AuditError::Io`]; the record then does not count and the file is as it was, as far as the system allows.
+    /// [`AuditError`]: the event then must not be acted on. After [`AuditError::Lost`] the loss has been noted, or will be
+    /// by a later call; the files are as they were, as far as the system allows.
     pub fn append(&mut self, event: Event) -> Result<u64, AuditError> {
-        self.rotate()?;
-        self.write_record(event)
+        let now = (self.clock)();
+        self.ready()?.rotate(&now)?;
+        self.ready()?.write_record(event, &now)
     }
 
-    fn write_record(&mut self, event: Event) -> Result<u64, AuditError> {
+    /// The log in a state to be written to, or the reason why it is not.
+    fn ready(&mut self) -> Result<&mut Open, AuditError> {
+        if let Some(open) = &mut self.open {
+            if let Some((path, what)) = open.moved() {
+                let known = Known { head: open.head.clone(), lost: Some(what.clone()), ..Known::of(open)? };
+                match self.begin(Some(&known)) {
+                    Ok(()) => log::error!("decision log {}: {what}; noted, the log goes on", path.display()),
+                    Err(error) => log::error!("{error}"),
+                }
+                return Err(AuditError::Lost { path, what });
+            }
+            if open.half_line {
+                let taken_back = open.file.set_len(open.length).and_then(|()| open.file.sync_data());
+                if taken_back.is_err() {
+                    // What was written of the line is ended and noted, as after a power cut.
+                    let known = Known::of(open)?;
+                    self.begin(Some(&known))?;
+                } else {
+                    open.half_line = false;
+                }
+            }
+        } else {
+            self.begin(None)?;
+        }
+        self.open.as_mut().ok_or_else(|| AuditError::Lost { path: self.config.folder.clone(), what: "not open".into() })
+    }
+
+    /// Finds the end of the log, notes what is wrong with it, and makes it ready for the next record.
+    fn begin(&mut self, known: Option<&Known>) -> Result<(), AuditError> {
+        let now = (self.clock)();
+        self.open = Some(Open::begin(&self.config, known, &now)?);
+        Ok(())
+    }
+}
+
+/// What a running gate knows of its log from before.
+struct Known {
+    head: Head,
+    key: Key,
+    lock: File,
+    /// What happened to the files, if anything.
+    lost: Option<String>,
+}
+
+impl Known {
+    fn of(open: &Open) -> Result<Self, AuditError> {
+        let lock = open.lock.try_clone().map_err(AuditError::io(&open.path, "keeping the lock"))?;
+        Ok(Self { head: open.head.clone(), key: open.key.clone(), lock, lost: None })
+    }
+}
+
+/// The open files and what was written last.
+struct Open {
+    folder: PathBuf,
+    limits: Limits,
+    most_in_file: u64,
+    file: File,
+    path: PathBuf,
+    name: Name,
+    length: u64,
+    /// Something was written that does not count and could not be taken back.
+    half_line: bool,
+    head: Head,
+    head_file: File,
+    key: Key,
+    keyed: bool,
+    span: Span,
+    old: Vec<Old>,
+    noted_through: u64,
+    /// Records are missing at the beginning, and nothing says why.
+    beginning_lost: bool,
+    lock: File,
+}
+
+/// The key, and whether records bear its code already.
+struct Keyed {
+    key: Key,
+    in_use: bool,
+}
+
+impl Open {
+    fn begin(config: &LogConfig, known: Option<&Known>, now: &Now) -> Result<Self, AuditError> {
+        let folder = &config.folder;
+        make_folder(folder)?;
+        let lock = lock(folder, known)?;
+        let files = files::list(folder)?;
+        let key_path = key::path(config)?;
+        let head_path = folder.join(HEAD);
+        let head_found = Head::read(&head_path)?;
+        let mut troubles = Vec::new();
+
+        let keyed = match known {
+            Some(known) => Keyed { key: known.key.clone(), in_use: true },
+            None => match key::find(&key_path)? {
+                key::Found::InUse(key) => Keyed { key, in_use: true },
+                key::Found::New(key) => Keyed { key, in_use: false },
+                key::Found::Nothing => {
+                    let before = Tail::find(&files, None, None)?;
+                    if before.last.is_some_and(|last| last.record.mac.is_some()) {
+                        troubles.push(
+                            "the key is gone: nobody can tell any more whether the records are the gate's own".into(),
+                        );
+                    }
+                    Keyed { key: key::make(&key_path)?, in_use: false }
+                }
+            },
+        };
+        let claim = match known {
+            Some(known) => {
+                troubles.extend(known.lost.clone());
+                Some(known.head.clone())
+            }
+            None => claim(&head_found, &keyed, !files.is_empty(), &mut troubles),
+        };
+        let tail = Tail::find(&files, claim.as_ref(), Some(&keyed.key))?;
+        let torn = judge(&tail, claim.as_ref(), &keyed, &mut troubles);
+
+        let end = tail.head();
+        let mut head_seq = if end.seq < head::MOST { end.seq } else { 0 };
+        let mut note = torn.then(|| tail.torn_event());
+        if !troubles.is_empty() {
+            let what = troubles.join("; ");
+            log::error!("decision log {}: {what}; a gap is noted", folder.display());
+            head_seq = head_seq.max(claim.as_ref().map_or(0, |c| c.seq));
+            note = Some(Event::Gap {
+                what,
+                expected: claim.as_ref().map(|c| c.seq),
+                expected_hash: claim.as_ref().map(|c| c.hash.clone()),
+                found: end.seq,
+            });
+        } else if torn {
+            log::warn!(
+                "decision log {}: the last line is torn: the power was cut while it was written; the chain goes on",
+                folder.display()
+            );
+        }
+
+        // The head is on the medium before the first record, so that it is never missing for good reason.
+        let head_file = files::open(&head_path, For::Overwriting)?;
+        if matches!(head_found, head::Found::Missing | head::Found::Empty | head::Found::Damaged) && note.is_none() {
+            end.write(&head_file, &keyed.key)
+                .and_then(|()| head_file.sync_all())
+                .map_err(AuditError::io(&head_path, "writing"))?;
+        }
+        let path = files.last().cloned().unwrap_or_else(|| folder.join(Name { day: date(now), number: 0 }.to_string()));
+        let mut file = files::open(&path, For::Appending)?;
+        let length = file.seek(SeekFrom::End(0)).map_err(AuditError::io(&path, "measuring"))?;
+        files::sync_folder(folder);
+
+        let mut old = Vec::new();
+        for path in files.iter().rev().skip(1).rev() {
+            old.extend(Old::read(path.clone())?);
+        }
+        let last = tail.last.as_ref();
+        let sealed = last.is_some_and(|last| last.sealed == Some(true));
+        let mut latest = old.iter().filter_map(|f| f.wall).max().unwrap_or(Timestamp::UNIX_EPOCH);
+        if let Some(newest) = Old::read(path.clone())? {
+            latest = latest.max(newest.wall.unwrap_or(latest));
+        }
+        let total = Duration::from_secs(last.and_then(|l| l.record.span_s).unwrap_or(0));
+        let mut open = Self {
+            folder: folder.clone(),
+            limits: Limits {
+                keep: Duration::from_secs(u64::from(config.keep_days) * 24 * 3600),
+                total: config.max_total_bytes.saturating_sub(ROOM),
+            },
+            most_in_file: config.max_file_bytes.min(config.max_total_bytes / 4),
+            name: Name::of(&path).unwrap_or(Name { day: date(now), number: 0 }),
+            file,
+            path,
+            length,
+            half_line: false,
+            head: Head { seq: head_seq, hash: end.hash },
+            head_file,
+            keyed: keyed.in_use,
+            key: keyed.key.clone(),
+            span: Span::after(total, last.and_then(|l| Now::of(&l.record)), latest),
+            old,
+            noted_through: 0,
+            beginning_lost: !beginning_is_explained(&files)?,
+            lock,
+        };
+        let ended = tail.after.last().map_or_else(|| last.is_none_or(|l| l.complete), |line| line.complete);
+        if !ended {
+            open.raw(b"\n")?;
+        }
+        if let Some(note) = note {
+            open.write_record(note, now)?;
+        }
+        if !open.keyed {
+            open.keyed = true;
+            if !sealed {
+                open.write_record(Event::Keyed { format: FORMAT, key: open.key.id() }, now)?;
+            }
+        }
+        open.head
+            .write(&open.head_file, &open.key)
+            .and_then(|()| open.head_file.sync_all())
+            .map_err(AuditError::io(&head_path, "writing"))?;
+        if !keyed.in_use {
+            // Last: from now on a log without its records or with another head has lost them.
+            key::put_in_use(&key_path)?;
+        }
+        open.forget(now)?;
+        Ok(open)
+    }
+
+    /// What has happened to the files behind the gate's back, if anything.
+    fn moved(&self) -> Option<(PathBuf, String)> {
+        let head = self.folder.join(HEAD);
+        let lock = self.folder.join("lock");
+        for (path, file) in [(&self.path, &self.file), (&head, &self.head_file), (&lock, &self.lock)] {
+            if let Some(what) = files::elsewhere(path, file) {
+                return Some((path.clone(), format!("{} while the gate ran: {what}", shown(path))));
+            }
+        }
+        let length = self.file.metadata().map_or(0, |m| m.len());
+        if length != self.length && !self.half_line {
+            let what = format!(
+                "{} while the gate ran: it has {length} bytes, the gate had written {}",
+                shown(&self.path),
+                self.length
+            );
+            return Some((self.path.clone(), what));
+        }
+        None
+    }
+
+    fn write_record(&mut self, event: Event, now: &Now) -> Result<u64, AuditError> {
+        // The time counts only with a record that stays.
+        let mut span = self.span.clone();
         let record = Record {
             seq: self.head.seq + 1,
             prev: self.head.hash.clone(),
-            time: format!("{:.3}", Timestamp::now()),
-            boot: self.boot.clone(),
-            mono_ms: millis(monotonic_now()),
-            clock_synced: clock_synced(),
+            time: format!("{:.3}", now.wall),
+            boot: now.boot.clone(),
+            mono_ms: u64::try_from(now.mono.as_millis()).unwrap_or(u64::MAX),
+            clock_synced: now.synced,
+            span_s: Some(span.advance(now).as_secs()),
             event,
+            mac: None,
         };
-        let failed = |source: std::io::Error| AuditError::Io { path: self.path.clone(), action: "appending", source };
-        let mut line = serde_json::to_vec(&record).map_err(|e| failed(e.into()))?;
+        let mut line =
+            serde_json::to_vec(&record).map_err(|e| AuditError::io(&self.path, "wording a record")(e.into()))?;
+        if self.keyed {
+            self.key.seal(&mut line);
+        }
         let hash = hash_line(&line);
         line.push(b'\n');
         self.raw(&line)?;
+        // A file that went while it was written took the record with it.
+        if let Some((path, what)) = self.moved() {
+            return Err(AuditError::Lost { path, what });
+        }
+        self.span = span;
         self.head = Head { seq: record.seq, hash };
         // The head may lag behind by what a power cut takes; it is not worth a second wait for the medium.
-        if let Err(error) = self.head_file.write_all_at(self.head.text().as_bytes(), 0) {
-            log::warn!("decision log {}: the head cannot be written: {error}", self.config.folder.display());
+        if let Err(error) = self.head.write(&self.head_file, &self.key) {
+            log::warn!("decision log {}: the head cannot be written: {error}", self.folder.display());
         }
         Ok(record.seq)
     }
@@ -177,7 +378,9 @@ impl AuditLog {
         let result =
             self.file.write_all(bytes).and_then(|()| self.file.sync_data()).and_then(|()| not_read_only(&self.file));
         if let Err(source) = result {
-            if let Err(error) = self.file.set_len(self.length) {
+            let taken_back = self.file.set_len(self.length).and_then(|()| self.file.sync_data());
+            if let Err(error) = taken_back {
+                self.half_line = true;
                 log::error!("decision log {}: a partial line cannot be taken back: {error}", self.path.display());
             }
             return Err(AuditError::Io { path: self.path.clone(), action: "appending", source });
@@ -186,103 +389,151 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Begins a new file with the day or at the configured size, and deletes files that are too old.
-    fn rotate(&mut self) -> Result<(), AuditError> {
-        let today = today();
+    /// Begins a new file with the day or at the configured size, and deletes files that are too old or too many.
+    fn rotate(&mut self, now: &Now) -> Result<(), AuditError> {
+        let today = date(now);
         // A clock that went back does not begin a file that would sort before the current one.
-        let new_day = today > self.day && self.length > 0;
-        if !new_day && self.length < self.config.max_file_bytes {
-            return Ok(());
+        let new_day = today > self.name.day && self.length > 0;
+        if new_day || self.length >= self.most_in_file {
+            let mut name = self.name.next(today);
+            let mut path = self.folder.join(name.to_string());
+            // Whatever stands there already is not ours; verifying tells of it.
+            while std::fs::symlink_metadata(&path).is_ok() {
+                name = name.next(today);
+                path = self.folder.join(name.to_string());
+            }
+            let file = files::open(&path, For::Appending)?;
+            files::sync_folder(&self.folder);
+            self.old.extend(Old::read(self.path.clone())?);
+            (self.file, self.path, self.name, self.length) = (file, path, name, 0);
         }
-        let folder = self.config.folder.clone();
-        let day = today.max(self.day);
-        let path = (0..).map(|n| file_name(&folder, day, n)).find(|p| !p.exists() && *p > self.path);
-        let Some(path) = path else { return Ok(()) };
-        let failed = |source| AuditError::Io { path: path.clone(), action: "beginning a new file", source };
-        let file = OpenOptions::new().create_new(true).append(true).read(true).open(&path).map_err(failed)?;
-        sync_folder(&folder);
-        let before = self.day;
-        (self.file, self.path, self.length, self.day) = (file, path, 0, day);
-        // A clock that is wrong, or has just jumped by weeks, must not delete what is young.
-        if clock_synced() == Some(false) || (day - before).get_days() > MOST_DAYS_AT_ONCE {
-            return Ok(());
-        }
-        self.forget(day)
+        self.forget(now)
     }
 
-    /// Deletes files older than the retention and notes it, so that the missing beginning is explained.
-    fn forget(&mut self, today: Date) -> Result<(), AuditError> {
-        let limit = today.saturating_sub(i64::from(self.config.keep_days).days());
-        let mut removed_through = 0;
-        for path in reader::files(&self.config.folder)? {
-            if path == self.path || day_of(&path).is_none_or(|day| day >= limit) {
-                break;
+    /// Deletes files beyond the limits and notes it, so that the missing beginning is explained.
+    fn forget(&mut self, now: &Now) -> Result<(), AuditError> {
+        let span = self.span.clone().advance(now);
+        let count = due(&self.old, self.length, span, self.limits);
+        let Some(last) = count.checked_sub(1).map(|k| self.old[k].last) else { return Ok(()) };
+        // Noted before it is done: a power cut in between leaves a file too many, not a hole without a reason.
+        if last > self.noted_through {
+            let next = self.old.get(count).map_or(&self.path, |file| &file.path);
+            let deleted = self.old[..count].iter().map(|file| file.path.as_path());
+            let faults = verify::faults_in(deleted, next, &self.key)? + u64::from(self.beginning_lost);
+            self.write_record(Event::Retention { removed_through: last, faults }, now)?;
+            self.noted_through = last;
+            self.beginning_lost = false;
+        }
+        while self.old.first().is_some_and(|file| file.last <= last) {
+            let path = self.old[0].path.clone();
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(AuditError::io(&path, "deleting")(error));
+                }
+                _ => drop(self.old.remove(0)),
             }
-            let mut last = 0;
-            reader::lines(&path, |line| last = line.record().map_or(last, |r| r.seq.max(last)))?;
-            removed_through = removed_through.max(last);
-            // Noted before it is done: a power cut in between leaves a file too many, not a hole without a reason.
-            self.write_record(Event::Retention { removed_through })?;
-            std::fs::remove_file(&path).map_err(|source| AuditError::Io {
-                path: path.clone(),
-                action: "deleting",
-                source,
-            })?;
         }
         Ok(())
     }
 }
 
-/// Where the chain of a folder ends.
-struct ChainEnd {
-    path: Option<PathBuf>,
-    head: Head,
-    torn: Option<Vec<u8>>,
-    lacks_line_end: bool,
+/// What the head tells of, if it can be believed; else what is wrong with it.
+fn claim(found: &head::Found, keyed: &Keyed, records: bool, troubles: &mut Vec<String>) -> Option<Head> {
+    match found {
+        head::Found::Keyed { head, mac } if head.sealed(mac, &keyed.key) => Some(head.clone()),
+        // Without the key of then nobody can tell; that the key is gone is noted already.
+        head::Found::Keyed { head, .. } if !troubles.is_empty() => Some(head.clone()),
+        head::Found::Keyed { .. } => {
+            troubles
+                .push("`head` does not bear the code of this key: it was changed or damaged, or the key was".into());
+            None
+        }
+        head::Found::Plain(head) if !keyed.in_use => Some(head.clone()),
+        head::Found::Plain(_) => {
+            troubles.push("`head` bears no code: it was replaced".into());
+            None
+        }
+        // Before the first record of all, or of a log of version 0.1.0 that saw a power cut in its first minute.
+        head::Found::Empty if !keyed.in_use => None,
+        head::Found::Missing | head::Found::Damaged if !keyed.in_use && !records => None,
+        head::Found::Missing => {
+            troubles.push("`head` is missing".into());
+            None
+        }
+        head::Found::Empty | head::Found::Damaged => {
+            troubles.push("`head` is damaged".into());
+            None
+        }
+    }
 }
 
-impl ChainEnd {
-    fn find(folder: &Path) -> Result<Self, AuditError> {
-        let files = reader::files(folder)?;
-        let mut end = Self {
-            path: files.last().cloned(),
-            head: Head { seq: 0, hash: GENESIS.into() },
-            torn: None,
-            lacks_line_end: false,
-        };
-        // The newest file may be empty: the power went between making and writing it.
-        for path in files.iter().rev() {
-            let mut last = None;
-            let mut after: Vec<reader::Line> = Vec::new();
-            let mut lacks_end = false;
-            reader::lines(path, |line| match line.record() {
-                // A record without its line end is whole all the same: its closing brace is there.
-                Ok(record) => {
-                    last = Some((record.seq, hash_line(&line.bytes)));
-                    after.clear();
-                    lacks_end = !line.complete;
-                }
-                Err(_) => after.push(line),
-            })?;
-            if after.len() > 1 {
-                let what = format!("{} lines at the end are no records", after.len());
-                return Err(AuditError::Broken { path: path.clone(), line: after[0].number, what });
-            }
-            if let Some(line) = after.pop() {
-                end.lacks_line_end = !line.complete;
-                end.torn = Some(line.bytes);
-            }
-            if let Some((seq, hash)) = last {
-                end.head = Head { seq, hash };
-                end.lacks_line_end |= lacks_end;
-                return Ok(end);
-            }
-            if end.torn.is_some() && files.len() > 1 && Some(path) != files.last() {
-                return Err(AuditError::Broken { path: path.clone(), line: 1, what: "no record in it".into() });
-            }
+/// Whether the lines after the last record are torn by a power cut; adds what is wrong with the end of the log.
+fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<String>) -> bool {
+    let found = tail.head().seq;
+    match claim {
+        Some(claim) if claim.seq > found => troubles.push(match claim.seq - found {
+            1 => format!("record {} is missing at the end", claim.seq),
+            _ => format!("records {} to {} are missing at the end", found.saturating_add(1), claim.seq),
+        }),
+        Some(claim) if !tail.claim_holds => {
+            troubles.push(format!("record {} is not the one that was written: it was changed", claim.seq));
         }
-        Ok(end)
+        Some(claim) if claim.seq == found && tail.last.as_ref().is_some_and(|last| !last.complete) => {
+            troubles.push(format!("the end of record {found} is missing"));
+        }
+        _ if keyed.in_use && tail.last.is_none() => {
+            troubles.push("there is a key, but no record: the whole log is lost".into());
+        }
+        _ => {}
     }
+    if keyed.in_use && tail.last.as_ref().is_some_and(|last| last.sealed == Some(false)) {
+        troubles.push(format!(
+            "record {found} does not bear the code of this key: it was not written by this gate, or changed"
+        ));
+    }
+    if found >= head::MOST {
+        troubles.push(format!("no record has the number {found}"));
+    }
+    if tail.after.is_empty() {
+        return false;
+    }
+    if troubles.is_empty() && tail.torn() {
+        return true;
+    }
+    troubles.push(match tail.after.len() {
+        1 => "the line at the end is no record: it was changed or damaged".into(),
+        count => format!("{count} lines at the end are no records: they were changed or damaged"),
+    });
+    false
+}
+
+/// Makes the folder, durably.
+fn make_folder(folder: &Path) -> Result<(), AuditError> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    std::fs::create_dir_all(folder).map_err(AuditError::io(folder, "making the folder"))?;
+    for made in missing {
+        files::sync_folder(made.parent().unwrap_or(Path::new("/")));
+    }
+    Ok(())
+}
+
+/// Takes the lock, or keeps the one that is held.
+fn lock(folder: &Path, known: Option<&Known>) -> Result<File, AuditError> {
+    let path = folder.join("lock");
+    if let Some(known) = known
+        && files::elsewhere(&path, &known.lock).is_none()
+    {
+        return known.lock.try_clone().map_err(AuditError::io(&path, "keeping the lock"));
+    }
+    let file = files::open(&path, For::Overwriting)?;
+    // A process that is being started holds the lock of the one that starts it for a moment.
+    for _ in 0..LOCK_TRIES {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err(AuditError::Busy { path: folder.into() })
 }
 
 /// Refuses a medium that was made read-only after the file had been opened: writing and syncing then succeed all the
@@ -295,59 +546,42 @@ fn not_read_only(file: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn date(now: &Now) -> Date {
+    TimeZone::UTC.to_datetime(now.wall).date()
 }
 
-fn today() -> Date {
-    TimeZone::UTC.to_datetime(Timestamp::now()).date()
-}
-
-fn file_name(folder: &Path, day: Date, number: u32) -> PathBuf {
-    folder.join(format!("decisions-{day}-{number:03}.jsonl"))
-}
-
-fn day_of(path: &Path) -> Option<Date> {
-    path.file_name()?.to_str()?.strip_prefix("decisions-")?.get(..10)?.parse().ok()
-}
-
-/// Makes a new file's name durable; on file systems that cannot, the records still are.
-fn sync_folder(folder: &Path) {
-    if let Err(error) = File::open(folder).and_then(|f| f.sync_all()) {
-        log::debug!("decision log {}: the folder cannot be synchronised: {error}", folder.display());
-    }
-}
-
-fn boot_id() -> String {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.chars().filter(char::is_ascii_hexdigit).take(8).collect()
-}
-
-/// Whether the system clock was synchronised since boot, as systemd's time service marks it.
-fn clock_synced() -> Option<bool> {
-    if Path::new("/run/systemd/timesync/synchronized").exists() {
-        return Some(true);
-    }
-    Path::new("/run/systemd/timesync").exists().then_some(false)
+fn shown(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::verify::verify, *};
+    use std::{fs::OpenOptions, io::Read};
+
+    use super::{
+        super::verify::{Against, Report, verify},
+        *,
+    };
 
     fn config(folder: &Path) -> LogConfig {
-        LogConfig { folder: folder.into(), ..LogConfig::default() }
+        LogConfig { folder: folder.join("log"), ..LogConfig::default() }
     }
 
-    fn filled(folder: &Path, count: usize) {
+    fn filled(folder: &Path, count: usize) -> AuditLog {
         let mut log = AuditLog::open(&config(folder)).unwrap();
         for _ in 0..count {
             log.append(Event::Stop).unwrap();
         }
+        log
+    }
+
+    fn checked(folder: &Path) -> Report {
+        let folder = folder.join("log");
+        verify(&folder, &Against::key_of(&folder, None).unwrap()).unwrap()
     }
 
     fn only_file(folder: &Path) -> PathBuf {
-        reader::files(folder).unwrap().pop().unwrap()
+        files::list(&folder.join("log")).unwrap().pop().unwrap()
     }
 
     fn edit(folder: &Path, change: impl FnOnce(&mut Vec<String>)) -> Vec<String> {
@@ -355,7 +589,7 @@ mod tests {
         let mut lines: Vec<String> = std::fs::read_to_string(&path).unwrap().lines().map(Into::into).collect();
         change(&mut lines);
         std::fs::write(&path, lines.join("\n") + "\n").unwrap();
-        verify(folder).unwrap().faults
+        checked(folder).faults
     }
 
     #[test]
@@ -363,9 +597,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         filled(folder.path(), 5);
         filled(folder.path(), 5);
-        let report = verify(folder.path()).unwrap();
+        let report = checked(folder.path());
         assert!(report.intact() && report.notes.is_empty(), "{report:?}");
-        assert_eq!((report.records, report.first, report.last), (10, 1, 10));
+        assert_eq!((report.records, report.first, report.last, report.authentic), (11, 1, 11, 11));
     }
 
     #[test]
@@ -373,21 +607,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         filled(folder.path(), 6);
         let faults = edit(folder.path(), |lines| lines[2] = lines[2].replace("\"mono_ms\":", "\"mono_ms\":9"));
-        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[0].contains("record 3: that one was changed"), "{faults:?}");
-    }
-
-    #[test]
-    fn a_changed_last_record_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        filled(folder.path(), 6);
-        let faults = edit(folder.path(), |lines| lines[5] = lines[5].replace("\"mono_ms\":", "\"mono_ms\":9"));
-        assert!(faults.len() == 1 && faults[0].contains("record 6"), "{faults:?}");
+        assert!(faults[1].contains("record 3 does not bear the code"), "{faults:?}");
     }
 
     #[test]
     fn removed_records_are_named_wherever_they_were() {
-        for (at, expected) in [(0, "record"), (2, "record 3 is missing"), (5, "records 6 to 6 are missing at the end")]
+        for (at, expected) in [(0, "record"), (2, "record 3 is missing"), (6, "records 7 to 7 are missing at the end")]
         {
             let folder = tempfile::tempdir().unwrap();
             filled(folder.path(), 6);
@@ -405,64 +632,107 @@ mod tests {
     }
 
     #[test]
-    fn a_power_cut_at_any_byte_is_survived_and_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        filled(folder.path(), 3);
-        let whole = std::fs::read(only_file(folder.path())).unwrap();
-        let second_end = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').nth(1).unwrap().0 + 1;
-        for cut in second_end..whole.len() {
-            let copy = tempfile::tempdir().unwrap();
-            filled(copy.path(), 2);
-            let path = only_file(copy.path());
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            std::fs::remove_file(copy.path().join(HEAD)).unwrap();
-            let mut log = AuditLog::open(&config(copy.path())).unwrap();
-            let seq = log.append(Event::Stop).unwrap();
-            drop(log);
-            let report = verify(copy.path()).unwrap();
-            assert!(report.intact(), "cut at {cut}: {report:?}");
-            // With only the line end missing, the third record is whole and counts.
-            let torn = usize::from(cut > second_end && cut < whole.len() - 1);
-            assert_eq!((report.torn.len(), seq), (torn, 3 + u64::from(cut > second_end)), "cut at {cut}: {report:?}");
-        }
-    }
-
-    #[test]
-    fn a_full_medium_is_an_error_and_leaves_the_chain_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        filled(folder.path(), 2);
-        let mut log = AuditLog::open(&config(folder.path())).unwrap();
-        log.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        assert!(log.append(Event::Stop).is_err());
-        drop(log);
-        assert!(verify(folder.path()).unwrap().intact());
-    }
-
-    #[test]
     fn a_second_writer_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let _first = AuditLog::open(&config(folder.path())).unwrap();
+        let _first = filled(folder.path(), 0);
         assert!(matches!(AuditLog::open(&config(folder.path())), Err(AuditError::Busy { .. })));
     }
 
+    /// A log whose medium took a part of a record and then neither the rest nor the taking back.
+    fn half_written(folder: &Path, share: usize) -> AuditLog {
+        let mut log = filled(folder, 2);
+        let open = log.open.as_mut().unwrap();
+        let mut whole = OpenOptions::new().append(true).open(&open.path).unwrap();
+        // The record that will be half written, as the gate writes it.
+        let (length, head) = (open.length, open.head.clone());
+        open.write_record(Event::Stop, &Now::system()).unwrap();
+        let mut text = Vec::new();
+        File::open(&open.path).unwrap().read_to_end(&mut text).unwrap();
+        whole.set_len(length + (text.len() as u64 - length) * share as u64 / 100).unwrap();
+        whole.flush().unwrap();
+        head.write(&open.head_file, &open.key).unwrap();
+        (open.length, open.head, open.half_line) = (length, head, true);
+        // A file that can only be read refuses to be cut, as one on a medium in trouble does.
+        open.file = File::open(&open.path).unwrap();
+        log
+    }
+
     #[test]
-    fn files_rotate_by_size_and_old_ones_go_with_a_note() {
+    fn what_was_written_by_half_is_never_glued_to_the_next_record() {
+        for share in [0, 1, 50, 99, 100] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut log = half_written(folder.path(), share);
+            for _ in 0..3 {
+                log.append(Event::Stop).unwrap();
+            }
+            drop(log);
+            filled(folder.path(), 1);
+            let report = checked(folder.path());
+            assert!(report.intact(), "{share} %: {report:#?}");
+            assert_eq!(report.torn.len(), usize::from(![0, 100].contains(&share)), "{share} %: {report:#?}");
+        }
+    }
+
+    #[test]
+    fn while_it_can_neither_be_taken_back_nor_ended_nothing_is_written() {
         let folder = tempfile::tempdir().unwrap();
-        let small = LogConfig { max_file_bytes: 4096, keep_days: 1, ..config(folder.path()) };
-        let mut log = AuditLog::open(&small).unwrap();
-        for _ in 0..40 {
-            log.append(Event::Stop).unwrap();
+        let mut log = half_written(folder.path(), 50);
+        let head = folder.path().join("log/head");
+        std::fs::rename(&head, folder.path().join("kept")).unwrap();
+        std::fs::create_dir(&head).unwrap();
+        let before = std::fs::read(only_file(folder.path())).unwrap();
+        for _ in 0..3 {
+            assert!(log.append(Event::Stop).is_err());
         }
-        assert!(reader::files(folder.path()).unwrap().len() > 1);
-        assert!(verify(folder.path()).unwrap().intact());
-        // Make the first file look a year old; the next rotation deletes it and says so.
-        let first = reader::files(folder.path()).unwrap().remove(0);
-        std::fs::rename(&first, folder.path().join("decisions-2020-01-01-000.jsonl")).unwrap();
-        for _ in 0..40 {
-            log.append(Event::Stop).unwrap();
+        assert_eq!(std::fs::read(only_file(folder.path())).unwrap(), before);
+    }
+
+    #[test]
+    fn a_first_start_that_is_cut_short_anywhere_is_no_loss() {
+        for step in 0..7 {
+            let folder = tempfile::tempdir().unwrap();
+            filled(folder.path(), 0);
+            let (log, key) = (folder.path().join("log"), folder.path().join("log.key"));
+            let record = only_file(folder.path());
+            let line = std::fs::read(&record).unwrap();
+            std::fs::rename(&key, folder.path().join("log.key.new")).unwrap();
+            let unused = Head::default();
+            if step < 6 {
+                let key = key::Found::New(match key::find(&key).unwrap() {
+                    key::Found::New(key) => key,
+                    other => panic!("{other:?}"),
+                });
+                let key::Found::New(key) = key else { panic!() };
+                unused.write(&files::open(&log.join(HEAD), For::Overwriting).unwrap(), &key).unwrap();
+            }
+            match step {
+                0 => {
+                    std::fs::remove_dir_all(&log).unwrap();
+                    std::fs::write(folder.path().join("log.key.new"), "agegate-log-k").unwrap();
+                }
+                1 => std::fs::remove_dir_all(&log).unwrap(),
+                2 => {
+                    std::fs::remove_file(&record).unwrap();
+                    std::fs::write(log.join(HEAD), "").unwrap();
+                }
+                3 => std::fs::remove_file(&record).unwrap(),
+                4 => std::fs::write(&record, &line[..line.len() / 2]).unwrap(),
+                // The record is there, the head behind; or only the key has not got its name.
+                _ => {}
+            }
+            filled(folder.path(), 2);
+            let report = checked(folder.path());
+            assert!(report.intact() && report.authentic >= 3 && key.exists(), "step {step}: {report:#?}");
         }
-        drop(log);
-        let report = verify(folder.path()).unwrap();
-        assert!(report.intact() && report.first > 1, "{report:?}");
+    }
+
+    #[test]
+    fn without_room_the_log_opens_and_goes_on_when_there_is_room_again() {
+        let error = AuditError::io(Path::new("f"), "appending")(std::io::ErrorKind::StorageFull.into());
+        assert!(error.is_full());
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = AuditLog { config: config(folder.path()), clock: Box::new(Now::system), open: None };
+        log.append(Event::Stop).unwrap();
+        assert!(checked(folder.path()).intact());
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Exit, Outcome, labelled, write};
+use super::{Exit, Outcome, labelled};
 use crate::{
     cli::CalibrateArgs,
+    complain,
     evaluate::{
         Eyes,
         at_the_gate::Visits,
@@ -12,10 +13,15 @@ use crate::{
         calibrate::{Wish, choose, dataset_hash},
         temperature::Temperature,
     },
+    made,
     measured::{BandShare, GroupShare},
+    out,
     policy::{Policy, PolicyEvidence},
+    say,
 };
 
+/// By which an earlier result is known.
+const MARK: &str = "# Made by `agegate calibrate`";
 /// Unusable files that are told one by one; the others are counted.
 const TOLD: usize = 20;
 
@@ -50,10 +56,10 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     let text = block(&policy, &temperature)?;
     match &args.out {
         Some(path) => {
-            write(path, &text)?;
-            println!("{}", path.display());
+            made::write_file(path, text.as_bytes(), |before| before.starts_with(MARK.as_bytes()))?;
+            say!("{}", path.display());
         }
-        None => print!("{text}"),
+        None => out::write(format_args!("{text}"), ""),
     }
     Ok(Exit::Success)
 }
@@ -63,19 +69,19 @@ fn tell(unused: impl Iterator<Item = String>) {
     let mut more = 0usize;
     for (k, what) in unused.enumerate() {
         if k < TOLD {
-            eprintln!("not used: {what}");
+            complain!("not used: {what}");
         } else {
             more += 1;
         }
     }
     if more > 0 {
-        eprintln!("not used: {more} more");
+        complain!("not used: {more} more");
     }
 }
 
 /// The policy as TOML, with what it means before it.
 fn block(policy: &Policy, t: &Temperature) -> Result<String, toml::ser::Error> {
-    let mut text = String::from("# Made by `agegate calibrate`; use it with `policy_file` in the configuration.\n#\n");
+    let mut text = format!("{MARK}; use it with `policy_file` in the configuration.\n#\n");
     for line in policy.evidence.iter().flat_map(|e| sentences(policy, e)) {
         text += &format!("# {line}\n");
     }

@@ -12,6 +12,7 @@ use crate::{
     frame::Frame,
     judge::Judge,
     relay::{self, chip},
+    say,
     vision::Detector,
 };
 
@@ -61,7 +62,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
     list.of("decision log", AuditLog::probe(&config.log));
     free_space(&mut list, &config.log.folder);
     for (path, label, lines) in chip::list() {
-        println!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
+        say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
     }
     Ok(if list.failed == 0 { Exit::Success } else { Exit::Found })
 }
@@ -72,16 +73,16 @@ struct List {
 
 impl List {
     fn good(&mut self, what: &str, detail: &str) {
-        println!("ok    {what}: {detail}");
+        say!("ok    {what}: {detail}");
     }
 
     fn note(&mut self, what: &str, detail: &str) {
-        println!("note  {what}: {detail}");
+        say!("note  {what}: {detail}");
     }
 
     fn bad(&mut self, what: &str, detail: &str) {
         self.failed += 1;
-        println!("FAIL  {what}: {detail}");
+        say!("FAIL  {what}: {detail}");
     }
 
     fn of<E: std::error::Error + 'static>(&mut self, what: &str, result: Result<String, E>) {
@@ -145,7 +146,7 @@ fn turned(list: &mut List, config: &Config, frames: impl Iterator<Item = Frame>)
 fn controls(config: &Config) {
     let Ok(device) = v4l::Device::with_path(&config.camera.device) else { return };
     for control in controls::list(&device).unwrap_or_default() {
-        println!("      camera control {control}");
+        say!("      camera control {control}");
     }
 }
 

@@ -5,8 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -16,9 +15,12 @@ use image::{
     imageops::{self, FilterType},
 };
 
-use super::{Exit, Outcome, WriteError, make_folder};
+use super::{Exit, Outcome};
 use crate::{
-    audit::{AuditLog, verify::verify},
+    audit::{
+        AuditLog, key,
+        verify::{Against, verify},
+    },
     camera::{
         Camera,
         capture::{Capture, Opener},
@@ -31,26 +33,30 @@ use crate::{
     frame::Frame,
     gate::{Ended, Gate, Surroundings},
     judge::Judge,
+    made::{MadeError, MadeFolder},
+    picture,
     policy::Outcome as Decided,
     relay::{keeper::LocalDoor, simulated::SimulatedRelay},
+    say,
     visit::Decision,
 };
 
 static VISITORS: &[u8] = include_bytes!("../../demo/visitors.mjpeg");
 const RATE: f32 = 10.0;
 const PANEL: (u32, u32) = (240, 320);
+const GIF: &str = "display.gif";
+const SHEET: &str = "contact-sheet.png";
 
 /// Runs the command.
 ///
 /// # Errors
 /// If the frames cannot be read or the results cannot be written.
 pub fn run(args: &DemoArgs) -> Outcome {
-    make_folder(&args.out)?;
-    let log_folder = args.out.join("log");
-    // A demonstration begins with an empty log each time.
-    if log_folder.is_dir() {
-        std::fs::remove_dir_all(&log_folder).map_err(|source| WriteError { path: log_folder.clone(), source })?;
+    let made = MadeFolder::open(&args.out)?;
+    for name in [GIF, SHEET].map(String::from).into_iter().chain(Screen::ALL.map(screen_name)) {
+        made.may_write(&name)?;
     }
+    let log_folder = new_log_folder(&args.out)?;
     let relay_config = RelayConfig { driver: RelayDriver::Simulated, open_seconds: 1.5, ..RelayConfig::default() };
     let mut config = Config {
         relay: relay_config,
@@ -74,12 +80,12 @@ pub fn run(args: &DemoArgs) -> Outcome {
         start: config.start.clone(),
     };
     let policy = gate.judge.policy().clone();
-    println!(
+    say!(
         "agegate {}: demonstration. Nothing is attached: the relay is simulated, the display is drawn here and to {}.",
         env!("CARGO_PKG_VERSION"),
         args.out.display()
     );
-    println!(
+    say!(
         "Policy: {} and over at P >= {:.3}, estimated age {} or more. {}\n",
         policy.threshold_age,
         policy.confidence,
@@ -90,15 +96,31 @@ pub fn run(args: &DemoArgs) -> Outcome {
     gate.run(&mut show);
     drop(gate);
     show.summary();
-    show.pictures(&args.out)?;
-    let report = verify(&log_folder)?;
-    println!(
-        "\ndecision log: {} records, {}",
-        report.records,
-        if report.intact() { "the chain is whole" } else { "the chain is BROKEN" }
-    );
-    println!("display: {}/display.gif, {}/contact-sheet.png", args.out.display(), args.out.display());
+    show.pictures(&made)?;
+    let report = verify(&log_folder, &Against::key_of(&log_folder, None)?)?;
+    say!("\ndecision log: {}: {} records, {}", log_folder.display(), report.records, report.verdict());
+    say!("display: {0}/{GIF}, {0}/{SHEET}", args.out.display());
     Ok(Exit::Success)
+}
+
+/// A demonstration begins with an empty log each time: in `log`, or in `log-2` and so on where there was one before.
+fn new_log_folder(out: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    for number in 1.. {
+        let name = if number == 1 { "log".into() } else { format!("log-{number}") };
+        let folder = out.join(&name);
+        let key = key::beside(&folder)?;
+        let key_is_there = [key.clone(), key.with_file_name(format!("{name}.key.new"))].iter().any(|p| p.exists());
+        if key_is_there || folder.symlink_metadata().is_ok() {
+            continue;
+        }
+        std::fs::create_dir(&folder).map_err(|source| MadeError::Io { path: folder.clone(), source })?;
+        return Ok(folder);
+    }
+    Err(format!("{}: no name is free for another log", out.display()).into())
+}
+
+fn screen_name(screen: Screen) -> String {
+    format!("screen-{}.png", format!("{screen:?}").split('(').next().unwrap_or("").to_lowercase())
 }
 
 fn camera(args: &DemoArgs) -> (Opener, bool) {
@@ -144,16 +166,21 @@ impl Show {
     }
 
     fn summary(&self) {
-        println!(
+        say!(
             "\n{:>7}  {:<10} {:<18} {:<6} {:<10} {:<6} door",
-            "at", "decision", "reason", "band", "confidence", "frames"
+            "at",
+            "decision",
+            "reason",
+            "band",
+            "confidence",
+            "frames"
         );
         for (at, d, logged) in &self.decisions {
             let door = match (d.outcome, logged) {
                 (Decided::Allow, true) => "opened (simulated)",
                 _ => "shut",
             };
-            println!(
+            say!(
                 "{:>5.1} s  {:<10} {:<18} {:<6} {:<10} {:<6} {door}",
                 at.as_secs_f32(),
                 d.outcome,
@@ -168,7 +195,7 @@ impl Show {
             *counts.entry(d.outcome.to_string()).or_default() += 1;
         }
         let text: Vec<String> = counts.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
-        println!(
+        say!(
             "{} visits: {}; the simulated relay was energised {} times",
             self.decisions.len(),
             text.join(", "),
@@ -177,16 +204,17 @@ impl Show {
     }
 
     /// Writes the animation and the contact sheet of what camera and display showed.
-    fn pictures(&self, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
-        let gif_path = folder.join("display.gif");
-        let file = File::create(&gif_path).map_err(|source| WriteError { path: gif_path, source })?;
-        let mut gif = GifEncoder::new_with_speed(file, 20);
+    fn pictures(&self, folder: &MadeFolder) -> Result<(), Box<dyn std::error::Error>> {
+        let mut bytes = Vec::new();
+        let mut gif = GifEncoder::new_with_speed(&mut bytes, 20);
         gif.set_repeat(Repeat::Infinite)?;
         for (seen, screen) in self.strip.iter().step_by(2) {
             let picture = beside(seen, &self.panel.picture(*screen).to_rgb());
             let rgba = image::DynamicImage::ImageRgb8(picture).into_rgba8();
             gif.encode_frame(GifFrame::from_parts(rgba, 0, 0, Delay::from_numer_denom_ms(200, 1)))?;
         }
+        drop(gif);
+        folder.write(GIF, &bytes)?;
         // One tile for each decision: the frame in which it fell and the screen that followed.
         let mut tiles: Vec<RgbImage> = Vec::new();
         let mut before = None;
@@ -209,11 +237,10 @@ impl Show {
                 let (column, row) = (k as u32 % columns, k as u32 / columns);
                 imageops::replace(&mut sheet, tile, i64::from(8 + column * (w + 8)), i64::from(8 + row * (h + 8)));
             }
-            sheet.save(folder.join("contact-sheet.png"))?;
+            folder.write(SHEET, &picture::png(&sheet)?)?;
         }
         for screen in Screen::ALL {
-            let name = format!("screen-{}.png", format!("{screen:?}").split('(').next().unwrap_or("").to_lowercase());
-            self.panel.picture(screen).to_rgb().save(folder.join(name))?;
+            folder.write(&screen_name(screen), &picture::png(&self.panel.picture(screen).to_rgb())?)?;
         }
         Ok(())
     }
@@ -238,7 +265,7 @@ impl Surroundings for Show {
 
     fn decided(&mut self, decision: &Decision, logged: bool) {
         let d = decision;
-        println!(
+        say!(
             "{:>5.1} s  {} ({}), band {}, {} good frames{}",
             self.began.elapsed().as_secs_f32(),
             d.outcome,
@@ -260,7 +287,7 @@ impl Surroundings for Show {
             && !matches!((self.last, screen), (Some(Screen::Checking(_)), Screen::Checking(_)))
             && !self.quiet
         {
-            println!("{}", terminal(&self.panel.picture(screen).to_rgb()));
+            say!("{}", terminal(&self.panel.picture(screen).to_rgb()));
         }
         self.last = Some(screen);
     }

@@ -9,11 +9,13 @@ use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Exit, Outcome, make_folder, write};
+use super::{Exit, Outcome};
 use crate::{
     cli::DetectArgs,
+    complain,
     evaluate::progress_bar,
-    picture,
+    made::{self, MadeFolder},
+    picture, say,
     vision::{Detector, Face},
 };
 
@@ -45,14 +47,12 @@ pub fn run(args: &DetectArgs) -> Outcome {
         return Err(format!("--score {score}: expected 0.01 or more, below 1").into());
     }
     let files = pictures_in(&args.paths)?;
-    if let Some(folder) = &args.annotate {
-        make_folder(folder)?;
-    }
+    let annotated = args.annotate.as_deref().map(MadeFolder::open).transpose()?;
     let bar = progress_bar(files.len() as u64, "pictures");
     let results: Vec<(PathBuf, Result<Vec<Face>, String>)> = files
         .into_par_iter()
         .map(|path| {
-            let found = search(&detector, &path, score, args.annotate.as_deref());
+            let found = search(&detector, &path, score, annotated.as_ref());
             bar.inc(1);
             (path, found)
         })
@@ -65,7 +65,7 @@ pub fn run(args: &DetectArgs) -> Outcome {
         match result {
             Err(reason) => {
                 failures += 1;
-                eprintln!("{reason}");
+                complain!("{reason}");
             }
             Ok(found) => {
                 faces += found.len();
@@ -76,23 +76,30 @@ pub fn run(args: &DetectArgs) -> Outcome {
             }
         }
     }
-    println!("{} pictures, {faces} faces, {failures} unreadable", results.len());
+    say!("{} pictures, {faces} faces, {failures} unreadable", results.len());
     if let Some(path) = &args.json {
-        write(path, serde_json::to_vec_pretty(&json)?)?;
+        made::write_file(path, &serde_json::to_vec_pretty(&json)?, is_faces)?;
     }
     Ok(if failures == 0 { Exit::Success } else { Exit::Found })
 }
 
-fn search(detector: &Detector, path: &Path, score: f32, annotate: Option<&Path>) -> Result<Vec<Face>, String> {
+/// Whether a file is an earlier result: pictures, each with a list of faces.
+fn is_faces(before: &[u8]) -> bool {
+    let faces: Result<BTreeMap<String, Vec<BTreeMap<String, serde_json::Value>>>, _> = serde_json::from_slice(before);
+    let keys = ["box", "landmarks", "score"];
+    faces.is_ok_and(|faces| faces.values().flatten().all(|face| face.keys().eq(keys)))
+}
+
+fn search(detector: &Detector, path: &Path, score: f32, annotated: Option<&MadeFolder>) -> Result<Vec<Face>, String> {
     let mut picture = picture::open(path).map_err(|e| e.to_string())?;
     let found = detector.detect_above(&picture, score).map_err(|e| format!("{}: {e}", path.display()))?;
-    if let Some(folder) = annotate {
+    if let Some(folder) = annotated {
         for face in &found {
             draw(&mut picture, face);
         }
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let target = folder.join(format!("{name}.faces.png"));
-        picture.save(&target).map_err(|e| format!("{}: cannot write it: {e}", target.display()))?;
+        let png = picture::png(&picture).map_err(|e| format!("{}: {e}", path.display()))?;
+        folder.write(&format!("{name}.faces.png"), &png).map_err(|e| e.to_string())?;
     }
     Ok(found)
 }
@@ -121,11 +128,11 @@ pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 }
 
 fn print_faces(path: &Path, faces: &[Face]) {
-    println!("{}: {} {}", path.display(), faces.len(), if faces.len() == 1 { "face" } else { "faces" });
+    say!("{}: {} {}", path.display(), faces.len(), if faces.len() == 1 { "face" } else { "faces" });
     for face in faces {
         let b = face.bounds;
         let points: Vec<String> = face.landmarks.iter().map(|p| format!("{:.0},{:.0}", p.x, p.y)).collect();
-        println!(
+        say!(
             "  score {:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}",
             face.score,
             b.x0,

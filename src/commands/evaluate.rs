@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use super::{Exit, Outcome, labelled, write};
+use super::{Exit, Outcome, labelled};
 use crate::{
     cli::EvaluateArgs,
     config::load_policy,
@@ -16,12 +16,18 @@ use crate::{
         report::Report,
         visits::Setting,
     },
+    made,
     measured::{MeasuredWith, statement},
+    out,
     policy::Policy,
+    say,
 };
 
 /// People of whom visits are simulated for the report: more would take minutes and tell little more.
 const MOST_VISITORS: usize = 500;
+
+/// First line of the predictions, by which an earlier result is known.
+const PREDICTIONS: &str = "path,age,estimate,p18,p25,female\n";
 
 /// Runs the command.
 ///
@@ -36,12 +42,14 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     let figures = Figures::of(&readings, eyes.age.identity()).ok_or(
         "no face was found in any of the pictures (are they aligned chips? then give them with --aligned-dataset)",
     )?;
-    print!("{figures}");
+    out::write(format_args!("{figures}"), "");
     if let Some(path) = &args.json {
-        write(path, serde_json::to_vec_pretty(&figures)?)?;
+        let json = serde_json::to_vec_pretty(&figures)?;
+        made::write_file(path, &json, |before| made::same_keys(before, &json))?;
     }
     if let Some(path) = &args.predictions {
-        write(path, predictions(&readings))?;
+        let header = PREDICTIONS.as_bytes();
+        made::write_file(path, predictions(&readings).as_bytes(), |before| before.starts_with(header))?;
     }
     if let Some(folder) = &args.report {
         let people: Vec<_> = readings.read.iter().map(|r| (&r.sample, r.person)).collect();
@@ -52,11 +60,11 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
         let model = eyes.age.identity().to_string();
         let values = MeasuredWith::now(&policy, &model, &config.visit, config.camera.rate, &config.quality);
         let line = statement(&policy, &values);
-        println!("policy: {line}");
+        say!("policy: {line}");
         let mut visits = Visits::begin(&eyes, &visitors, &setting)?;
         let visits = measure(&eyes, &mut visits, &setting, &policy, values, line)?;
         Report::of(figures, &readings.read, visits).write(folder, &readings.read, args.with_pictures)?;
-        println!("report: {}", folder.join("report.html").display());
+        say!("report: {}", folder.join("report.html").display());
     }
     Ok(Exit::Success)
 }
@@ -76,7 +84,7 @@ fn policy_of_report(args: &EvaluateArgs, eyes: &Eyes) -> Result<Policy, Box<dyn 
 
 /// One line a picture.
 fn predictions(readings: &Readings) -> String {
-    let mut text = String::from("path,age,estimate,p18,p25,female\n");
+    let mut text = String::from(PREDICTIONS);
     for r in &readings.read {
         // Writing to a String cannot fail.
         let _ = writeln!(

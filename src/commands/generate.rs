@@ -1,15 +1,14 @@
 //! Manual pages and shell completions, from the command line's own definition; the example configuration, from the table of
 //! keys.
 
-use std::path::Path;
-
 use clap::{CommandFactory, ValueEnum};
-use clap_complete::Shell;
+use clap_complete::{Generator, Shell};
 
-use super::{Exit, Outcome, make_folder, write};
+use super::{Exit, Outcome};
 use crate::{
     cli::{Cli, GenerateArgs},
     config,
+    made::MadeFolder,
 };
 
 /// Writes `agegate.1`, one page for each subcommand and their subcommands (`agegate-log-verify.1`), completions for bash,
@@ -18,23 +17,27 @@ use crate::{
 /// # Errors
 /// If the folder cannot be written.
 pub fn run(args: &GenerateArgs) -> Outcome {
-    make_folder(&args.folder)?;
+    let folder = MadeFolder::open(&args.folder)?;
     let mut command = Cli::command().disable_help_subcommand(true);
     // Gives the subcommands their whole names, which each page has to bear.
     command.build();
-    pages(&command, &args.folder).map_err(|e| format!("{}: {e}", args.folder.display()))?;
+    pages(&command, &folder)?;
     for shell in Shell::value_variants().iter().filter(|s| matches!(s, Shell::Bash | Shell::Zsh | Shell::Fish)) {
-        clap_complete::generate_to(*shell, &mut Cli::command(), "agegate", &args.folder)?;
+        let mut bytes = Vec::new();
+        clap_complete::generate(*shell, &mut Cli::command(), "agegate", &mut bytes);
+        folder.write(&shell.file_name("agegate"), &bytes)?;
     }
-    write(&args.folder.join("agegate.toml"), config::example::text())?;
+    folder.write("agegate.toml", config::example::text().as_bytes())?;
     Ok(Exit::Success)
 }
 
 /// The page of a command, and those of its subcommands.
-fn pages(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
+fn pages(command: &clap::Command, folder: &MadeFolder) -> Result<(), Box<dyn std::error::Error>> {
     for sub in command.get_subcommands().filter(|s| !s.is_hide_set()) {
         pages(sub, folder)?;
     }
-    let source = concat!("agegate ", env!("CARGO_PKG_VERSION"));
-    clap_mangen::Man::new(command.clone()).source(source).generate_to(folder).map(|_| ())
+    let page = clap_mangen::Man::new(command.clone()).source(concat!("agegate ", env!("CARGO_PKG_VERSION")));
+    let mut bytes = Vec::new();
+    page.render(&mut bytes)?;
+    Ok(folder.write(&page.get_filename(), &bytes)?)
 }

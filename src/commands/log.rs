@@ -1,16 +1,27 @@
-//! `agegate log`: show, verify, count and export the decision log.
+//! `agegate log`: show, verify, anchor, count and export the decision log.
 
 use std::{
     collections::BTreeMap,
-    io::{Write, stdout},
-    path::PathBuf,
+    error::Error,
+    io::Write,
+    path::{Path, PathBuf},
 };
 
 use super::{Exit, Outcome};
 use crate::{
-    audit::{Event, Record, reader, verify::verify},
-    cli::{LogArgs, LogCommand, LogSource},
+    audit::{
+        Event, Record,
+        anchor::Anchor,
+        files,
+        head::Head,
+        key::Key,
+        reader::{self, Unreadable},
+        verify::{Against, Report, verify},
+    },
+    cli::{LogArgs, LogCommand, LogSource, VerifyArgs},
+    complain,
     config::Config,
+    out, say,
 };
 
 /// Runs the command.
@@ -20,36 +31,64 @@ use crate::{
 pub fn run(args: &LogArgs) -> Outcome {
     match &args.command {
         LogCommand::Show(source) => show(source),
-        LogCommand::Verify(source) => check(source),
+        LogCommand::Verify(args) => check(args),
+        LogCommand::Anchor(source) => anchor(source),
         LogCommand::Stats(source) => stats(source),
         LogCommand::Export(source) => export(source),
     }
 }
 
-fn folder(source: &LogSource) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    match &source.folder {
-        Some(folder) => Ok(folder.clone()),
-        None => Ok(Config::load(&source.config)?.log.folder),
-    }
+/// Where the log is, and its key if the configuration says so.
+struct Place {
+    folder: PathBuf,
+    key_file: Option<PathBuf>,
 }
 
-fn each(source: &LogSource, mut work: impl FnMut(&mut dyn Write, Record) -> std::io::Result<()>) -> Outcome {
-    let mut out = std::io::BufWriter::new(stdout().lock());
-    let mut failed = None;
-    reader::records(&folder(source)?, |record| {
-        if failed.is_none() {
-            failed = work(&mut out, record).err();
+fn place(source: &LogSource) -> Result<Place, Box<dyn Error>> {
+    Ok(match &source.folder {
+        Some(folder) => Place { folder: folder.clone(), key_file: None },
+        None => {
+            let log = Config::load(&source.config)?.log;
+            Place { folder: log.folder, key_file: log.key_file }
         }
-    })?;
-    match failed.map_or_else(|| out.flush(), Err) {
-        // Whoever reads through `head` has seen enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(Exit::Success),
+    })
+}
+
+/// Tells what could not be read, and makes the exit code from it.
+fn exit_after(unreadable: &Unreadable) -> Exit {
+    if unreadable.count == 0 {
+        return Exit::Success;
     }
+    for place in &unreadable.first {
+        complain!("agegate: not read: {place}");
+    }
+    complain!(
+        "agegate: {} lines or files of the log could not be read{}; `agegate log verify` says what this means",
+        unreadable.count,
+        if unreadable.count > unreadable.first.len() as u64 { ", the first of them above" } else { "" }
+    );
+    Exit::Found
+}
+
+fn each(folder: &Path, title: Option<&str>, work: impl Fn(&mut dyn Write, Record) -> std::io::Result<()>) -> Outcome {
+    let mut result = Ok(Unreadable::default());
+    out::bulk(|writer| {
+        let mut failed = title.and_then(|title| writeln!(writer, "{title}").err());
+        result = reader::records(folder, |record| {
+            // Whoever reads through `head` has seen enough.
+            if failed.is_none() && out::is_open() {
+                failed = work(writer, record).err();
+            }
+        });
+        if let Some(error) = failed {
+            log::error!("standard output: {error}");
+        }
+    });
+    Ok(exit_after(&result?))
 }
 
 fn show(source: &LogSource) -> Outcome {
-    each(source, |out, r| {
+    each(&place(source)?.folder, None, |out, r| {
         if source.json {
             return writeln!(out, "{}", serde_json::to_string(&r)?);
         }
@@ -59,8 +98,10 @@ fn show(source: &LogSource) -> Outcome {
             }
             Event::Stop => "stop".into(),
             Event::Torn { bytes, .. } => format!("torn       a line of {bytes} bytes was torn by a power cut"),
-            Event::Retention { removed_through } => {
-                format!("retention  records up to {removed_through} were deleted by age")
+            Event::Gap { what, .. } => format!("gap        {what}"),
+            Event::Keyed { key, .. } => format!("keyed      from here on the records bear the code of key {key}"),
+            Event::Retention { removed_through, .. } => {
+                format!("retention  records up to {removed_through} were deleted by age or size")
             }
             Event::Decision { decision, reason, band, confidence, frames, attempt, latency_ms, .. } => format!(
                 "{decision:<10} {reason:<18} band {:<5} confidence {:<4} frames {frames:<3} try {attempt} latency {latency_ms} ms",
@@ -72,56 +113,132 @@ fn show(source: &LogSource) -> Outcome {
     })
 }
 
-fn check(source: &LogSource) -> Outcome {
-    let report = verify(&folder(source)?)?;
-    if source.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+/// The anchors that were given, one by one or in files.
+fn anchors(args: &VerifyArgs) -> Result<Vec<Anchor>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for text in &args.anchor {
+        found.push(text.parse()?);
+    }
+    for path in &args.anchors {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: cannot read it: {e}", path.display()))?;
+        for (line, number) in text.lines().zip(1..) {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if !line.is_empty() {
+                found.push(line.parse().map_err(|e| format!("{}, line {number}: {e}", path.display()))?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn check(args: &VerifyArgs) -> Outcome {
+    let place = place(&args.source)?;
+    let against = Against {
+        anchors: anchors(args)?,
+        ..match &args.key {
+            Some(path) => Against { key: Some(Key::read(path)?), ..Against::default() },
+            None => Against::key_of(&place.folder, place.key_file.as_deref())?,
+        }
+    };
+    let report = verify(&place.folder, &against)?;
+    if args.source.json {
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        for torn in &report.torn {
-            println!("note: {torn}");
-        }
-        for note in &report.notes {
-            println!("note: {note}");
-        }
-        for fault in &report.faults {
-            println!("FAULT: {fault}");
-        }
-        let verdict = if report.intact() { "the chain is whole" } else { "the chain is BROKEN" };
-        println!(
-            "{} records ({} to {}) in {} files: {verdict}",
-            report.records, report.first, report.last, report.files
-        );
+        print(&report, &place.folder);
     }
     Ok(if report.intact() { Exit::Success } else { Exit::Found })
 }
 
+fn print(report: &Report, folder: &Path) {
+    for note in report.torn.iter().chain(&report.notes) {
+        say!("note: {note}");
+    }
+    for fault in &report.faults {
+        say!("FAULT: {fault}");
+    }
+    if report.records == 0 {
+        say!("{}: {}", folder.display(), report.verdict());
+        return;
+    }
+    let mut checked = Vec::new();
+    if report.key {
+        checked.push(format!("{} bear the code of the key", report.authentic));
+    }
+    if report.anchors > 0 {
+        checked.push(format!("{} anchors agree", report.anchors));
+    }
+    let checked = if checked.is_empty() { String::new() } else { format!(" ({})", checked.join(", ")) };
+    say!(
+        "{} records ({} to {}) in {} files: {}{checked}",
+        report.records,
+        report.first,
+        report.last,
+        report.files,
+        report.verdict()
+    );
+}
+
+/// Prints the anchor of the last record; of a broken log too, but with exit code 1.
+fn anchor(source: &LogSource) -> Outcome {
+    let place = place(source)?;
+    let report = verify(&place.folder, &Against::key_of(&place.folder, place.key_file.as_deref())?)?;
+    let mut last: Option<Head> = None;
+    for path in files::list(&place.folder).unwrap_or_default().iter().rev() {
+        reader::lines(path, |line| {
+            if let Ok(record) = line.record() {
+                last = Some(Head { seq: record.seq, hash: line.hash() });
+            }
+        })?;
+        if last.is_some() {
+            break;
+        }
+    }
+    let Some(last) = last else {
+        return Err(format!("{}: there is no record, so there is no anchor", place.folder.display()).into());
+    };
+    let anchor = Anchor::of(&last);
+    if source.json {
+        say!(
+            "{}",
+            serde_json::json!({ "anchor": anchor.to_string(), "seq": last.seq, "hash": last.hash, "intact": report.intact() })
+        );
+    } else {
+        say!("{anchor}");
+    }
+    if report.intact() {
+        return Ok(Exit::Success);
+    }
+    complain!("agegate: {} in {}; `agegate log verify` says more", report.verdict(), place.folder.display());
+    Ok(Exit::Found)
+}
+
 fn stats(source: &LogSource) -> Outcome {
     let mut days: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    reader::records(&folder(source)?, |record| {
+    let unreadable = reader::records(&place(source)?.folder, |record| {
         if let Event::Decision { decision, reason, .. } = record.event {
             let day = record.time.get(..10).unwrap_or("?").to_owned();
             *days.entry(day).or_default().entry(format!("{decision} ({reason})")).or_default() += 1;
         }
     })?;
     if source.json {
-        println!("{}", serde_json::to_string_pretty(&days)?);
-        return Ok(Exit::Success);
+        say!("{}", serde_json::to_string_pretty(&days)?);
+        return Ok(exit_after(&unreadable));
     }
     for (day, counts) in &days {
-        println!("{day}: {} decisions", counts.values().sum::<u64>());
+        say!("{day}: {} decisions", counts.values().sum::<u64>());
         for (what, count) in counts {
-            println!("  {count:>7}  {what}");
+            say!("  {count:>7}  {what}");
         }
     }
     if days.is_empty() {
-        println!("no decisions yet");
+        say!("no decisions yet");
     }
-    Ok(Exit::Success)
+    Ok(exit_after(&unreadable))
 }
 
 fn export(source: &LogSource) -> Outcome {
-    println!("seq,time,clock_synced,decision,reason,band,confidence,frames,attempt,latency_ms,model,policy");
-    each(source, |out, r| {
+    let title = "seq,time,clock_synced,decision,reason,band,confidence,frames,attempt,latency_ms,model,policy";
+    each(&place(source)?.folder, Some(title), |out, r| {
         let Event::Decision { decision, reason, band, confidence, frames, attempt, latency_ms, model, policy } =
             r.event
         else {

@@ -14,7 +14,7 @@ pub mod run;
 mod signals;
 pub mod supervise;
 
-use std::{error::Error, path::PathBuf};
+use std::error::Error;
 
 /// Exit codes, as `--help` and the manual page state them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,26 +29,6 @@ pub enum Exit {
 
 /// Result of a command.
 pub type Outcome = Result<Exit, Box<dyn Error>>;
-
-/// A file that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: cannot write it: {source}", path.display())]
-pub struct WriteError {
-    /// The file.
-    pub path: PathBuf,
-    /// What the system said.
-    pub source: std::io::Error,
-}
-
-/// Writes a file, with an error that names it.
-pub(crate) fn write(path: &std::path::Path, bytes: impl AsRef<[u8]>) -> Result<(), WriteError> {
-    std::fs::write(path, bytes).map_err(|source| WriteError { path: path.into(), source })
-}
-
-/// Makes a folder, with an error that names it.
-pub(crate) fn make_folder(path: &std::path::Path) -> Result<(), WriteError> {
-    std::fs::create_dir_all(path).map_err(|source| WriteError { path: path.into(), source })
-}
 
 /// Prints an error and what caused it on one line, without repeating a cause that the message already names.
 #[must_use]

@@ -7,6 +7,7 @@ use crate::{
     cli::{ConfigArgs, RelayArgs},
     config::Config,
     relay::{self, keeper},
+    say,
 };
 
 /// Drives the lock to its safe state: the relay released.
@@ -17,7 +18,7 @@ pub fn off(args: &RelayArgs) -> Outcome {
     let config = Config::load(&args.config)?;
     let mut relay = relay::open(&config.relay)?;
     relay.set(false)?;
-    println!("{}: released", relay.describe());
+    say!("{}: released", relay.describe());
     Ok(Exit::Success)
 }
 

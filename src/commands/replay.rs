@@ -1,10 +1,6 @@
 //! `agegate replay`: recorded pictures through detection, visit and policy. Same input, same output, byte for byte.
 
-use std::{
-    io::{Write, stdout},
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use super::{Exit, Outcome};
 use crate::{
@@ -17,6 +13,7 @@ use crate::{
     frame::Frame,
     judge::Judge,
     policy::Reason,
+    say,
     visit::Decision,
 };
 
@@ -34,7 +31,6 @@ pub fn run(args: &ReplayArgs) -> Outcome {
     }
     let mut judge = Judge::new(&config)?;
     let mut camera = ReplayCamera::open(&args.files, args.rate, Pace::AtOnce)?;
-    let mut out = stdout().lock();
     let interval = Duration::from_secs_f32(1.0 / args.rate);
     let (mut now, mut number, mut decisions) = (Duration::ZERO, 0u64, 0);
     loop {
@@ -63,31 +59,29 @@ pub fn run(args: &ReplayArgs) -> Outcome {
                     ),
                     Some(Err(flaw)) => format!("{flaw:?}"),
                 };
-                writeln!(
-                    out,
+                say!(
                     "frame {number} at {:.2} s: {} faces, {view}, {:?}",
                     now.as_secs_f32(),
                     judged.faces,
                     judged.step.guidance
-                )?;
+                );
             }
             if let Some(decision) = judged.step.decision {
                 decisions += 1;
-                print(&mut out, &decision)?;
+                print(&decision);
             }
         }
     }
     if let Some(decision) = judge.abort(Reason::Stopped, now + interval) {
         decisions += 1;
-        print(&mut out, &decision)?;
+        print(&decision);
     }
-    writeln!(out, "{number} frames, {decisions} decisions")?;
+    say!("{number} frames, {decisions} decisions");
     Ok(Exit::Success)
 }
 
-fn print(out: &mut impl Write, d: &Decision) -> std::io::Result<()> {
-    writeln!(
-        out,
+fn print(d: &Decision) {
+    say!(
         "{:.2} s: {} ({}), band {}, confidence {}, {} good frames, try {}",
         d.decided.as_secs_f32(),
         d.outcome,
@@ -96,5 +90,5 @@ fn print(out: &mut impl Write, d: &Decision) -> std::io::Result<()> {
         d.confidence.map_or_else(|| "-".into(), |c| format!("{c:.3}")),
         d.frames,
         d.attempt
-    )
+    );
 }

@@ -144,6 +144,18 @@ impl Gate {
     }
 }
 
+/// Makes a folder that was not there before: one of the same name may be another program's.
+fn own_folder(parent: &Path) -> std::io::Result<PathBuf> {
+    let mut number = 0;
+    loop {
+        let folder = parent.join(format!("agegate-supervise-{}-{number}", std::process::id()));
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && number < 1000 => number += 1,
+            other => return other.map(|()| folder),
+        }
+    }
+}
+
 /// The socket to which the gate reports, as it would to systemd.
 struct Inbox {
     socket: UnixDatagram,
@@ -156,12 +168,7 @@ impl Inbox {
         let parent = ["/run", "/tmp"]
             .into_iter()
             .find(|p| rustix::fs::access(*p, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok());
-        let folder = parent
-            .map_or_else(std::env::temp_dir, PathBuf::from)
-            .join(format!("agegate-supervise-{}", std::process::id()));
-        // What a program of the same number left behind.
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let folder = own_folder(&parent.map_or_else(std::env::temp_dir, PathBuf::from))?;
         let path = folder.join("notify");
         let socket = UnixDatagram::bind(&path)?;
         socket.set_read_timeout(Some(LOOK))?;
@@ -180,6 +187,8 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        // Its own socket and folder, and nothing that somebody else has put there.
+        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_dir(&self.folder);
     }
 }

@@ -299,7 +299,14 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             key("folder", Range::Any, ""),
             key("max_file_bytes", within(4096.0, 1_000_000_000.0, "bytes"), "then a new file begins"),
-            key("keep_days", within(1.0, 3650.0, "days"), ""),
+            key("keep_days", within(1.0, 3650.0, "days"), "by the log's own time, not by the clock alone"),
+            key("max_total_bytes", within(16_384.0, 1_000_000_000_000.0, "bytes"), "of all files; the oldest go first"),
+            shown(
+                "key_file",
+                Range::Any,
+                Shown::Commented("\"/var/lib/agegate/log.key\""),
+                "absent: the folder's name with .key, beside the folder; whoever has it can forge the log",
+            ),
         ],
     },
 ];

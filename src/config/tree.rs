@@ -426,10 +426,20 @@ pub struct LogConfig {
     pub max_file_bytes: u64,
     /// Days for which files are kept.
     pub keep_days: u32,
+    /// Size of all files together above which the oldest go, bytes. No file gets larger than a quarter of it.
+    pub max_total_bytes: u64,
+    /// The key of the log, and of no other log; absent: `FOLDER.key`, beside the folder.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { folder: "/var/lib/agegate/log".into(), max_file_bytes: 4_000_000, keep_days: 30 }
+        Self {
+            folder: "/var/lib/agegate/log".into(),
+            max_file_bytes: 4_000_000,
+            keep_days: 30,
+            max_total_bytes: 200_000_000,
+            key_file: None,
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     age::AgeGroup,
+    made::MadeFolder,
     measured::{BandShare, GroupShare},
     policy::Policy,
 };
@@ -137,15 +138,11 @@ impl Report {
         readings: &[Reading],
         with_pictures: bool,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let put = |name: &str, bytes: &[u8]| -> Result<(), Box<dyn std::error::Error>> {
-            let path = folder.join(name);
-            std::fs::write(&path, bytes).map_err(|e| format!("{}: cannot write it: {e}", path.display()))?;
-            Ok(())
-        };
-        std::fs::create_dir_all(folder).map_err(|e| format!("{}: cannot make the folder: {e}", folder.display()))?;
-        put("report.html", self.html(readings, with_pictures)?.as_bytes())?;
-        put("report.json", &serde_json::to_vec_pretty(self)?)?;
-        put("report.csv", self.csv().as_bytes())
+        let made = MadeFolder::open(folder)?;
+        made.write("report.html", self.html(readings, with_pictures)?.as_bytes())?;
+        made.write("report.json", &serde_json::to_vec_pretty(self)?)?;
+        made.write("report.csv", self.csv().as_bytes())?;
+        Ok(())
     }
 
     /// The groups as CSV.

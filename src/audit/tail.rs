@@ -1,0 +1,175 @@
+//! Where the chain of a folder ends, and what stands after it: nothing, what a power cut leaves, or damage.
+
+use std::path::PathBuf;
+
+use super::{
+    AuditError, Event, Record,
+    head::Head,
+    key::Key,
+    reader::{self, Line},
+};
+
+/// What a sector of a medium holds at least: within one, a power cut leaves no bytes after those it lost.
+const SECTOR: u64 = 512;
+/// Torn lines in a row are at most as many as there were power cuts in a row during a start.
+const MOST_TORN: usize = 64;
+
+/// The last record of a log.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    /// Its number and hash.
+    pub(super) head: Head,
+    /// The record.
+    pub(super) record: Record,
+    /// Whether it bears the key's code; `None` without a key.
+    pub(super) sealed: Option<bool>,
+    /// Whether its line end is there.
+    pub(super) complete: bool,
+}
+
+/// The end of a log.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// The last record in the order of the files.
+    pub(super) last: Option<Last>,
+    /// Lines after it that are no records.
+    pub(super) after: Vec<Line>,
+    /// Whether all lines after it are in the newest file.
+    pub(super) after_in_newest: bool,
+    /// Whether the claimed record is there, or a gap that tells of it.
+    pub(super) claim_holds: bool,
+}
+
+impl Tail {
+    /// Reads the newest files until the last record is found, and the one that `claim` tells of.
+    pub(super) fn find(files: &[PathBuf], claim: Option<&Head>, key: Option<&Key>) -> Result<Self, AuditError> {
+        let mut tail = Self { after_in_newest: true, claim_holds: claim.is_none_or(|c| c.seq == 0), ..Self::default() };
+        for (age, path) in files.iter().rev().enumerate() {
+            let mut last: Option<(Line, Record)> = None;
+            let mut after = Vec::new();
+            let mut first = u64::MAX;
+            reader::lines(path, |line| match line.record() {
+                Ok(record) => {
+                    first = first.min(record.seq);
+                    tail.claim_holds |= claim.is_some_and(|claim| tells_of(&record, &line, claim));
+                    last = Some((line, record));
+                    after.clear();
+                }
+                Err(_) => after.push(line),
+            })?;
+            if tail.last.is_none() {
+                tail.after_in_newest &= after.is_empty() || age == 0;
+                after.append(&mut tail.after);
+                tail.after = after;
+                tail.last = last.map(|(line, record)| Last {
+                    head: Head { seq: record.seq, hash: line.hash() },
+                    sealed: key.map(|key| key.sealed(&line.bytes)),
+                    complete: line.complete,
+                    record,
+                });
+            }
+            let reached = claim.is_none_or(|claim| first <= claim.seq);
+            let shorter = tail.last.as_ref().zip(claim).is_some_and(|(last, claim)| last.head.seq < claim.seq);
+            if tail.last.is_some() && (tail.claim_holds || reached || shorter) {
+                break;
+            }
+        }
+        Ok(tail)
+    }
+
+    /// Number and hash of the last record.
+    pub(super) fn head(&self) -> Head {
+        self.last.as_ref().map(|l| l.head.clone()).unwrap_or_default()
+    }
+
+    /// Whether the lines after the last record are what power cuts leave of the next one.
+    pub(super) fn torn(&self) -> bool {
+        let end = self.head();
+        self.after_in_newest
+            && self.after.len() <= MOST_TORN
+            && self.last.as_ref().is_none_or(|last| last.complete)
+            && self.after.iter().all(|line| could_be_torn(line, &end))
+    }
+
+    /// The record that tells of the torn lines.
+    pub(super) fn torn_event(&self) -> Event {
+        let hashes: Vec<String> = self.after.iter().map(Line::hash).collect();
+        Event::Torn {
+            bytes: self.after.iter().map(|line| line.length).sum(),
+            hash: torn_hash(&hashes),
+            lines: self.after.len() as u64,
+        }
+    }
+}
+
+fn tells_of(record: &Record, line: &Line, claim: &Head) -> bool {
+    if let Event::Gap { expected, expected_hash, .. } = &record.event
+        && *expected == Some(claim.seq)
+        && expected_hash.as_deref() == Some(&claim.hash)
+    {
+        return true;
+    }
+    record.seq == claim.seq && line.hash() == claim.hash
+}
+
+/// The hash of torn lines by their hashes: of one, its own.
+pub(super) fn torn_hash(hashes: &[String]) -> String {
+    match hashes {
+        [one] => one.clone(),
+        several => super::hash_line(several.join("\n").as_bytes()),
+    }
+}
+
+/// Whether a line can be what a power cut leaves of the record after `end`: its beginning, possibly with zeros where data did
+/// not reach the medium. It may have a line end: the gate ends such a line at its next start.
+pub(super) fn could_be_torn(line: &Line, end: &Head) -> bool {
+    if line.length == 0 || line.length != line.bytes.len() as u64 {
+        return false;
+    }
+    let zero = line.bytes.iter().position(|b| *b == 0).unwrap_or(line.bytes.len());
+    let (begun, rest) = line.bytes.split_at(zero);
+    let start = format!("{{\"seq\":{},\"prev\":\"{}\",\"time\":\"", end.seq.saturating_add(1), end.hash);
+    let shared = begun.len().min(start.len());
+    if begun[..shared] != start.as_bytes()[..shared] {
+        return false;
+    }
+    let zeros = rest.iter().take_while(|b| **b == 0).count();
+    // Data after the zeros begins with a sector of the medium.
+    zeros == rest.len() || (line.offset + (zero + zeros) as u64).is_multiple_of(SECTOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(bytes: &[u8], offset: u64) -> Line {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, bytes).unwrap();
+        let mut found = Vec::new();
+        reader::lines(&path, |line| found.push(line)).unwrap();
+        assert_eq!(found.len(), 1);
+        Line { offset, ..found.remove(0) }
+    }
+
+    #[test]
+    fn only_the_beginning_of_the_very_next_record_can_be_torn() {
+        let end = Head { seq: 6, hash: "ab".repeat(32) };
+        let next = format!("{{\"seq\":7,\"prev\":\"{}\",\"time\":\"2026-01-01T00:00:00.000Z\",\"boot\"", end.hash);
+        for cut in 1..next.len() {
+            assert!(could_be_torn(&line(&next.as_bytes()[..cut], 0), &end), "cut at {cut}");
+            let mut zeros = next.as_bytes()[..cut].to_vec();
+            zeros.resize(next.len() + 10, 0);
+            assert!(could_be_torn(&line(&zeros, 0), &end), "zeros from {cut}");
+        }
+        assert!(could_be_torn(&line(&[0; 300], 0), &end));
+        let other = next.replace("\"seq\":7", "\"seq\":8");
+        assert!(!could_be_torn(&line(other.as_bytes(), 0), &end), "another number");
+        assert!(!could_be_torn(&line(next.replace("abab", "abac").as_bytes(), 0), &end), "another hash");
+        assert!(!could_be_torn(&line(b"anything", 0), &end));
+        let mut hole = next.clone().into_bytes();
+        hole[20..40].fill(0);
+        assert!(!could_be_torn(&line(&hole, 0), &end), "zeros within a sector");
+        assert!(could_be_torn(&line(&hole, SECTOR - 40), &end), "zeros up to the end of a sector");
+    }
+}

@@ -1,0 +1,406 @@
+//! Whatever is cut, changed or taken away from the log is reported for ever, however often the gate starts after it; a power
+//! cut never is. Rule 8 of the design.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use agegate::{
+    audit::{
+        AuditLog, Event, files,
+        verify::{Against, Report, verify},
+    },
+    config::LogConfig,
+};
+use common::{Daemon, agegate, text, write_config};
+use proptest::prelude::*;
+
+fn config(folder: &Path) -> LogConfig {
+    LogConfig { folder: folder.join("log"), max_file_bytes: 4096, ..LogConfig::default() }
+}
+
+/// A start of the gate that writes some records and ends.
+fn session(config: &LogConfig, records: usize) {
+    let mut log = AuditLog::open(config).unwrap();
+    for _ in 0..records {
+        log.append(Event::Stop).unwrap();
+    }
+}
+
+fn checked(config: &LogConfig) -> Report {
+    verify(&config.folder, &Against::key_of(&config.folder, None).unwrap()).unwrap()
+}
+
+fn newest(config: &LogConfig) -> PathBuf {
+    files::list(&config.folder).unwrap().pop().unwrap()
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap().lines().map(Into::into).collect()
+}
+
+/// Damages a log of two files and tells what verifying says before the next start, after it, and ten starts later.
+fn damaged(damage: impl FnOnce(&LogConfig)) -> [Report; 3] {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    session(&config, 20);
+    session(&config, 3);
+    assert!(checked(&config).intact() && checked(&config).files >= 2);
+    damage(&config);
+    let before = checked(&config);
+    session(&config, 3);
+    let after = checked(&config);
+    for _ in 0..10 {
+        session(&config, 2);
+    }
+    [before, after, checked(&config)]
+}
+
+fn assert_visible(reports: &[Report; 3], words: &str) {
+    for (report, when) in reports.iter().zip(["before the next start", "after it", "ten starts later"]) {
+        assert!(!report.intact(), "{when}: {report:?}");
+    }
+    let last = &reports[2].faults;
+    assert!(last.iter().any(|fault| fault.contains(words)), "{words:?} in {last:#?}");
+}
+
+#[test]
+fn the_last_records_cut_off() {
+    let reports = damaged(|config| {
+        let path = newest(config);
+        let kept = lines(&path);
+        std::fs::write(&path, kept[..kept.len() - 2].join("\n") + "\n").unwrap();
+    });
+    assert_visible(&reports, "are missing at the end");
+}
+
+#[test]
+fn the_last_file_taken_away() {
+    assert_visible(&damaged(|config| std::fs::remove_file(newest(config)).unwrap()), "missing at the end");
+}
+
+#[test]
+fn the_last_file_emptied() {
+    assert_visible(&damaged(|config| std::fs::write(newest(config), "").unwrap()), "missing at the end");
+}
+
+#[test]
+fn the_first_file_taken_away() {
+    let reports = damaged(|config| std::fs::remove_file(&files::list(&config.folder).unwrap()[0]).unwrap());
+    assert_visible(&reports, "missing at the beginning");
+}
+
+#[test]
+fn all_files_taken_away_but_the_head() {
+    let reports = damaged(|config| {
+        for path in files::list(&config.folder).unwrap() {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+    assert_visible(&reports, "records 1 to");
+}
+
+#[test]
+fn the_whole_folder_taken_away() {
+    let reports = damaged(|config| std::fs::remove_dir_all(&config.folder).unwrap());
+    assert_visible(&reports, "the whole log is lost");
+    assert_eq!(reports[0].verdict(), "the log is LOST");
+}
+
+#[test]
+fn the_head_taken_away() {
+    assert_visible(&damaged(|config| std::fs::remove_file(config.folder.join("head")).unwrap()), "`head` is missing");
+}
+
+#[test]
+fn the_head_taken_away_together_with_the_last_records() {
+    let reports = damaged(|config| {
+        let path = newest(config);
+        let kept = lines(&path);
+        std::fs::write(&path, kept[..kept.len() - 1].join("\n") + "\n").unwrap();
+        std::fs::remove_file(config.folder.join("head")).unwrap();
+    });
+    assert_visible(&reports, "`head` is missing");
+}
+
+#[test]
+fn the_head_set_back_to_a_shorter_chain_by_somebody_without_the_key() {
+    let reports = damaged(|config| {
+        let path = newest(config);
+        let kept = lines(&path);
+        let (last, before) = (&kept[kept.len() - 1], &kept[kept.len() - 2]);
+        let field = |line: &str, name: &str| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()[name].to_string().trim_matches('"').to_owned()
+        };
+        std::fs::write(&path, kept[..kept.len() - 1].join("\n") + "\n").unwrap();
+        let (seq, hash) = (field(before, "seq"), field(last, "prev"));
+        let head = std::fs::read_to_string(config.folder.join("head")).unwrap();
+        let code = head.trim_end().rsplit(' ').next().unwrap().to_owned();
+        std::fs::write(config.folder.join("head"), format!("{:020} {hash} {code}\n", seq.parse::<u64>().unwrap()))
+            .unwrap();
+    });
+    assert_visible(&reports, "`head` does not bear the code of this key");
+}
+
+#[test]
+fn a_last_line_damaged_is_no_power_cut() {
+    let reports = damaged(|config| {
+        let path = newest(config);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 30]).unwrap();
+    });
+    assert_visible(&reports, "missing at the end");
+    assert!(reports.iter().all(|report| report.torn.is_empty()), "{reports:#?}");
+}
+
+#[test]
+fn a_last_line_changed_within() {
+    let reports = damaged(|config| {
+        let path = newest(config);
+        let mut kept = lines(&path);
+        let last = kept.len() - 1;
+        kept[last] = kept[last].replace("\"mono_ms\":", "\"mono_ms\":9");
+        std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+    });
+    assert_visible(&reports, "it was changed");
+}
+
+#[test]
+fn a_record_appended_by_somebody_without_the_key() {
+    let reports = damaged(|config| {
+        let path = newest(config);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        let hash = agegate::audit::hash_line(text.lines().last().unwrap().as_bytes());
+        let mut forged = last.clone();
+        forged["seq"] = (last["seq"].as_u64().unwrap() + 1).into();
+        forged["prev"] = hash.into();
+        std::fs::write(&path, format!("{text}{forged}\n")).unwrap();
+    });
+    assert_visible(&reports, "does not bear the code of this key");
+}
+
+#[test]
+fn the_key_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    session(&config, 5);
+    std::fs::remove_file(folder.path().join("log.key")).unwrap();
+    session(&config, 5);
+    session(&config, 5);
+    let report = checked(&config);
+    assert!(report.faults.iter().any(|f| f.contains("the key is gone")), "{report:#?}");
+}
+
+#[test]
+fn a_loss_stays_visible_when_retention_deletes_the_record_that_tells_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LogConfig { max_total_bytes: 16_384, ..config(folder.path()) };
+    session(&config, 5);
+    std::fs::remove_file(config.folder.join("head")).unwrap();
+    session(&config, 5);
+    for _ in 0..40 {
+        session(&config, 10);
+    }
+    let report = checked(&config);
+    assert!(report.first > 20 && report.records > 10, "{report:#?}");
+    assert!(report.faults.iter().any(|f| f.contains("retention has deleted meanwhile: 1")), "{report:#?}");
+}
+
+#[test]
+fn the_program_says_so_and_goes_on_saying_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), "");
+    let log = folder.path().join("log");
+    let run = || {
+        let mut daemon = Daemon::start(&["run"], &config);
+        daemon.wait_for("agegate 0");
+        daemon.signal("-TERM");
+        assert!(daemon.child.wait().unwrap().success());
+    };
+    let check = || {
+        let output = agegate(folder.path(), &["log", "verify", "--folder", "log"]);
+        (output.status.code(), text(&output.stdout))
+    };
+    run();
+    let (code, printed) = check();
+    assert!(code == Some(0) && printed.contains("the chain is whole"), "{printed}");
+    for path in files::list(&log).unwrap() {
+        std::fs::remove_file(path).unwrap();
+    }
+    for _ in 0..2 {
+        let (code, printed) = check();
+        assert!(code == Some(1) && !printed.contains("whole"), "{printed}");
+        run();
+    }
+    let (code, printed) = check();
+    assert!(code == Some(1) && printed.contains("tells of a loss") && printed.contains("BROKEN"), "{printed}");
+}
+
+#[test]
+fn no_log_is_not_called_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    for name in ["empty", "missing"] {
+        let output = agegate(folder.path(), &["log", "verify", "--folder", name]);
+        let printed = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{name}: {printed}");
+        assert!(printed.contains("there is no log") && !printed.contains("whole"), "{name}: {printed}");
+    }
+}
+
+/// What somebody does to a log.
+#[derive(Clone, Debug)]
+enum Attack {
+    /// Cuts a file at a share of its length.
+    Cut(prop::sample::Index, f64),
+    /// Flips a bit of a file.
+    Flip(prop::sample::Index, prop::sample::Index, u8),
+    /// Takes a file away.
+    Remove(prop::sample::Index),
+}
+
+fn attack() -> impl Strategy<Value = Attack> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        (index(), 0.0f64..1.0).prop_map(|(f, share)| Attack::Cut(f, share)),
+        (index(), index(), 0u8..8).prop_map(|(f, at, bit)| Attack::Flip(f, at, bit)),
+        index().prop_map(Attack::Remove),
+    ]
+}
+
+/// Whether it changed anything.
+fn commit(attack: &Attack, config: &LogConfig) -> bool {
+    let mut paths = files::list(&config.folder).unwrap();
+    paths.push(config.folder.join("head"));
+    let path = match attack {
+        Attack::Cut(f, _) | Attack::Flip(f, _, _) | Attack::Remove(f) => f.get(&paths),
+    };
+    let Ok(mut bytes) = std::fs::read(path) else { return false };
+    match attack {
+        Attack::Remove(_) => std::fs::remove_file(path).unwrap(),
+        _ if bytes.is_empty() => return false,
+        Attack::Cut(_, share) => {
+            bytes.truncate((bytes.len() as f64 * share) as usize);
+            std::fs::write(path, bytes).unwrap();
+        }
+        Attack::Flip(_, at, bit) => {
+            *at.get_mut(&mut bytes) ^= 1 << bit;
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    true
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_cut_flip_and_removal_is_reported_for_ever(
+        before in prop::collection::vec(0usize..15, 1..4),
+        attacks in prop::collection::vec((attack(), any::<bool>()), 1..4),
+        after in prop::collection::vec(0usize..15, 0..4),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        for records in before {
+            session(&config, records);
+        }
+        prop_assert!(checked(&config).intact());
+        let mut harmed = false;
+        for (attack, restart) in &attacks {
+            harmed |= commit(attack, &config);
+            if *restart {
+                session(&config, 2);
+            }
+            prop_assert!(!harmed || !checked(&config).intact(), "{attack:?}, restart {restart}: {:#?}", checked(&config));
+        }
+        for records in after {
+            session(&config, records);
+            prop_assert!(!harmed || !checked(&config).intact(), "later: {:#?}", checked(&config));
+        }
+    }
+
+    /// At any moment the medium has all records but a beginning of the one being written, and a head as new as the last
+    /// record or older.
+    #[test]
+    fn power_cuts_are_never_reported(
+        cuts in prop::collection::vec((0usize..20, any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..3), 1..6),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        session(&config, 0);
+        for (records, head_at, cut_at, what) in cuts {
+            let mut log = AuditLog::open(&config).unwrap();
+            let head = config.folder.join("head");
+            let mut heads = vec![std::fs::read(&head).unwrap()];
+            for _ in 0..records {
+                log.append(Event::Stop).unwrap();
+                heads.push(std::fs::read(&head).unwrap());
+            }
+            let (path, kept) = (newest(&config), std::fs::read(newest(&config)).unwrap());
+            let files_before = files::list(&config.folder).unwrap().len();
+            log.append(Event::Stop).unwrap();
+            drop(log);
+            let now = newest(&config);
+            let whole = std::fs::read(&now).unwrap();
+            let old = if files::list(&config.folder).unwrap().len() > files_before { 0 } else { prop_assert_eq!(&now, &path); kept.len() };
+            let mut left = whole[..old + cut_at.index(whole.len() - old + 1)].to_vec();
+            match what {
+                0 => {}
+                // The size of the file reached the medium before its data.
+                1 => left.resize(whole.len(), 0),
+                _ => left.resize(whole.len() - 1, 0),
+            }
+            if left.len() > whole.len() {
+                left.truncate(whole.len());
+            }
+            std::fs::write(&now, &left).unwrap();
+            std::fs::write(&head, head_at.get(&heads)).unwrap();
+            let report = checked(&config);
+            prop_assert!(report.faults.is_empty(), "before the start: {report:#?}");
+            session(&config, 1);
+            let report = checked(&config);
+            prop_assert!(report.intact(), "after the start: {report:#?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_is_reported_even_when_all_that_was_harmed_has_been_deleted_by_retention(
+        attacks in prop::collection::vec(attack(), 1..3), restart in any::<bool>(),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LogConfig { max_total_bytes: 32_768, ..config(folder.path()) };
+        for _ in 0..8 {
+            session(&config, 10);
+        }
+        let mut harmed = false;
+        for attack in &attacks {
+            harmed |= commit(attack, &config);
+            if restart {
+                session(&config, 2);
+            }
+        }
+        for _ in 0..25 {
+            session(&config, 10);
+            prop_assert!(!harmed || !checked(&config).intact(), "{attacks:?}: {:#?}", checked(&config));
+        }
+        prop_assert!(checked(&config).first > 150);
+    }
+
+    #[test]
+    fn a_log_that_nobody_harmed_stays_whole_under_retention(sessions in prop::collection::vec(0usize..20, 10..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LogConfig { max_total_bytes: 16_384, ..config(folder.path()) };
+        for records in sessions {
+            session(&config, records);
+            prop_assert!(checked(&config).intact(), "{:#?}", checked(&config));
+        }
+    }
+}
