@@ -28,6 +28,8 @@ pub mod picture;
 pub mod policy;
 pub mod quality;
 pub mod relay;
+pub mod runtime;
+pub mod start;
 pub mod trigger;
 pub mod vision;
 pub mod visit;

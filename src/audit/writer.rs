@@ -149,6 +149,11 @@ impl AuditLog {
         self.write_record(event)
     }
 
+    /// Changes size and retention of an open log; the folder stays.
+    pub fn set_limits(&mut self, config: &LogConfig) {
+        (self.config.max_file_bytes, self.config.keep_days) = (config.max_file_bytes, config.keep_days);
+    }
+
     fn write_record(&mut self, event: Event) -> Result<u64, AuditError> {
         let record = Record {
             seq: self.head.seq + 1,

@@ -18,7 +18,7 @@ use image::{
 
 use super::{Exit, Outcome, WriteError, make_folder};
 use crate::{
-    audit::{AuditLog, verify::verify},
+    audit::{Act, ActReason, AuditLog, verify::verify},
     camera::{
         Camera,
         capture::{Capture, Opener},
@@ -29,10 +29,10 @@ use crate::{
     config::{CameraConfig, Config, LogConfig, RelayConfig, RelayDriver},
     display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
     frame::Frame,
-    gate::{Ended, Gate, Surroundings},
+    gate::{Ended, Gate, GateParts, Surroundings},
     judge::Judge,
     policy::Outcome as Decided,
-    relay::{keeper::LocalDoor, simulated::SimulatedRelay},
+    relay::{door::LocalDoor, simulated::SimulatedRelay},
     visit::Decision,
 };
 
@@ -64,7 +64,8 @@ pub fn run(args: &DemoArgs) -> Outcome {
     let panel = RecordedDisplay::new(Texts::shipped(&args.language), PANEL.0, PANEL.1);
     let (opener, every_frame) = camera(args);
     let shown = panel.clone();
-    let mut gate = Gate {
+    let policy = judge.policy().clone();
+    let mut gate = Gate::new(GateParts {
         judge,
         capture: Capture::start(opener, every_frame, true)?,
         log: Box::new(AuditLog::open(&config.log)?),
@@ -72,8 +73,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
         display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone()))))?,
         trigger: None,
         start: config.start.clone(),
-    };
-    let policy = gate.judge.policy().clone();
+    });
     println!(
         "agegate {}: demonstration. Nothing is attached: the relay is simulated, the display is drawn here and to {}.",
         env!("CARGO_PKG_VERSION"),
@@ -132,7 +132,7 @@ struct Show {
     last: Option<Screen>,
     /// Frames for the picture: what the camera saw, reduced, and what the display showed.
     strip: Vec<(RgbImage, Screen)>,
-    decisions: Vec<(Duration, Decision, bool)>,
+    decisions: Vec<(Duration, Decision, Option<(Act, Option<ActReason>)>)>,
 }
 
 /// Most frames of the animation: bounds memory where the demonstration watches a camera for long.
@@ -148,10 +148,11 @@ impl Show {
             "\n{:>7}  {:<10} {:<18} {:<6} {:<10} {:<6} door",
             "at", "decision", "reason", "band", "confidence", "frames"
         );
-        for (at, d, logged) in &self.decisions {
-            let door = match (d.outcome, logged) {
-                (Decided::Allow, true) => "opened (simulated)",
-                _ => "shut",
+        for (at, d, act) in &self.decisions {
+            let door = match act {
+                Some((Act::Opened, _)) => "opened (simulated)".into(),
+                Some((act, Some(reason))) => format!("{act} ({reason})"),
+                _ => "shut".into(),
             };
             println!(
                 "{:>5.1} s  {:<10} {:<18} {:<6} {:<10} {:<6} {door}",
@@ -247,7 +248,16 @@ impl Surroundings for Show {
             d.frames,
             if logged { ", logged" } else { ", NOT logged: not acted on" }
         );
-        self.decisions.push((self.began.elapsed(), decision.clone(), logged));
+        self.decisions.push((self.began.elapsed(), decision.clone(), None));
+    }
+
+    fn acted(&mut self, _decision: u64, act: Act, reason: Option<ActReason>) {
+        // The newest decision is the one that is acted on; `shut` belongs to an older one, whose row has its act.
+        if let Some((.., told @ None)) = self.decisions.last_mut().filter(|(_, d, _)| d.outcome == Decided::Allow)
+            && act != Act::Shut
+        {
+            *told = Some((act, reason));
+        }
     }
 
     fn judged(&mut self, frame: &Frame, screen: Screen) {

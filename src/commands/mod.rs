@@ -7,6 +7,7 @@ pub mod detect;
 pub mod evaluate;
 pub mod generate;
 pub mod log;
+mod notify;
 pub mod relay;
 pub mod replay;
 pub mod run;

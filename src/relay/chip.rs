@@ -1,6 +1,14 @@
 //! Finding a GPIO chip by its label: the numbers of /dev/gpiochipN moved between kernels, the labels stay.
 
-use super::RelayError;
+/// No such chip.
+#[derive(Debug, thiserror::Error)]
+#[error("no GPIO chip has the label {label:?}; there are: {found}")]
+pub struct ChipError {
+    /// Label asked for.
+    pub label: String,
+    /// Labels found.
+    pub found: String,
+}
 
 /// All GPIO chips: path, label, number of lines.
 #[must_use]
@@ -23,14 +31,14 @@ pub fn list() -> Vec<(std::path::PathBuf, String, u32)> {
 /// Opens the chip with this label (or, failing that, this path).
 ///
 /// # Errors
-/// [`RelayError::NoChip`] with the labels there are.
-pub fn find(label: &str) -> Result<gpio_cdev::Chip, RelayError> {
+/// [`ChipError`] with the labels there are.
+pub fn find(label: &str) -> Result<gpio_cdev::Chip, ChipError> {
     let chips = list();
     let path = chips
         .iter()
         .find(|(path, found, _)| found == label || path.as_os_str() == label)
         .map(|(path, ..)| path.clone());
-    let none = || RelayError::NoChip {
+    let none = || ChipError {
         label: label.into(),
         found: if chips.is_empty() {
             "none (is the user in group gpio?)".into()
