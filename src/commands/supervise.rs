@@ -8,6 +8,7 @@
 //! - A gate that shows no progress for the watchdog's time is killed, and so restarted. Progress is what the gate reports
 //!   to systemd too: judged frames, or the search for a lost camera; not a timer. Time in which this program did not run
 //!   itself (stopped, or on a board that was suspended) does not count: the gate has the whole time again after it.
+//!   A gate that has not started yet has 90 s, as systemd gives it: models load from a slow card.
 //! - SIGTERM and SIGINT end the gate, then this program; SIGHUP is passed on, so that the gate reads its configuration anew.
 //! - A gate whose supervisor dies ends itself.
 
@@ -30,6 +31,8 @@ use crate::{
 
 /// Between a death and the next start.
 const PAUSE: Duration = Duration::from_secs(1);
+/// In which a gate must have started.
+const STARTING: Duration = Duration::from_secs(90);
 /// In which a gate that was asked to end must have ended.
 const STOPPING: Duration = Duration::from_secs(3);
 /// How often death and signals are looked for.
@@ -102,35 +105,43 @@ fn watch(gate: &mut Gate, inbox: &Inbox, signals: &Signals, watchdog: Duration) 
     let mut progress = Instant::now();
     let mut killed = false;
     let mut presence = Presence { last: Instant::now() };
+    let mut limit = STARTING.max(watchdog);
     loop {
         if let Some(status) = gate.child.try_wait()? {
             return Ok(status);
         }
-        if let Some(away) = presence.look(Instant::now()) {
+        let heard = inbox.heard();
+        // One look at the clock for everything below: a stop of this program can come between any two lines.
+        let now = Instant::now();
+        if let Some(away) = presence.look(now) {
             log::warn!(
                 "this supervisor did not run for {:.1} s; the gate has its whole time again",
                 away.as_secs_f32()
             );
-            progress = Instant::now();
-            asked_at = asked_at.map(|_| Instant::now());
+            progress = now;
+            asked_at = asked_at.map(|_| now);
         }
-        if inbox.heard() {
-            progress = Instant::now();
+        match heard {
+            Heard::Nothing => {}
+            Heard::Progress => progress = now,
+            Heard::Ready => (progress, limit) = (now, watchdog),
         }
         if signals.reload.swap(false, Ordering::Relaxed) {
             gate.signal(Signal::HUP);
         }
         if asked_at.is_none() && signals.stop.load(Ordering::Relaxed) {
-            asked_at = Some(Instant::now());
+            asked_at = Some(now);
             // A stopped process takes no signal but SIGKILL.
             gate.signal(Signal::TERM);
         }
         // A process in the middle of a driver's work ends only when that does; saying it once is enough.
         let stuck = match asked_at {
             _ if killed => None,
-            Some(at) if at.elapsed() >= STOPPING => Some("the gate does not end; it is killed".to_owned()),
-            _ if progress.elapsed() >= watchdog => {
-                Some(format!("the gate showed no progress for {} s; it is killed", watchdog.as_secs()))
+            Some(at) if now.saturating_duration_since(at) >= STOPPING => {
+                Some("the gate does not end; it is killed".to_owned())
+            }
+            _ if now.saturating_duration_since(progress) >= limit => {
+                Some(format!("the gate showed no progress for {} s; it is killed", limit.as_secs()))
             }
             _ => None,
         };
@@ -192,14 +203,27 @@ impl Inbox {
         Ok(Self { socket, folder, path })
     }
 
-    /// Waits a moment for a report; whether it told of progress.
-    fn heard(&self) -> bool {
+    /// Waits a moment for a report.
+    fn heard(&self) -> Heard {
         let mut message = [0; 512];
-        let Ok(length) = self.socket.recv(&mut message) else { return false };
-        message[..length]
-            .split(|b| *b == b'\n')
-            .any(|line| matches!(line, b"READY=1" | b"WATCHDOG=1" | b"RELOADING=1" | b"STOPPING=1"))
+        let Ok(length) = self.socket.recv(&mut message) else { return Heard::Nothing };
+        let said = |what: &[u8]| message[..length].split(|b| *b == b'\n').any(|line| line == what);
+        if said(b"READY=1") {
+            Heard::Ready
+        } else if [&b"WATCHDOG=1"[..], b"RELOADING=1", b"STOPPING=1"].into_iter().any(said) {
+            Heard::Progress
+        } else {
+            Heard::Nothing
+        }
     }
+}
+
+/// What the gate reported.
+enum Heard {
+    Nothing,
+    Progress,
+    /// It has started, or has read its configuration anew.
+    Ready,
 }
 
 impl Drop for Inbox {

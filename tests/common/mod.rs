@@ -137,6 +137,7 @@ pub struct WatchedLog {
     pub full: Arc<Mutex<bool>>,
     /// Fails from this many records on.
     pub room_for: Arc<Mutex<usize>>,
+    /// How long the writing of a decision takes.
     pub slow: Arc<Mutex<Duration>>,
     log: Arc<Mutex<AuditLog>>,
     _folder: Arc<tempfile::TempDir>,
@@ -163,7 +164,6 @@ impl WatchedLog {
             let source = std::io::Error::from_raw_os_error(28);
             return Err(AuditError::Io { path: "full".into(), action: "appending", source });
         }
-        std::thread::sleep(*self.slow.lock().unwrap());
         let mut log = self.log.lock().unwrap();
         let written = write(&mut log)?;
         let mut last = None;
@@ -179,7 +179,11 @@ impl DecisionLog for WatchedLog {
     }
 
     fn append_decision(&mut self, decision: &Decision, model: &str, policy: String) -> Result<Logged, AuditError> {
-        self.write(|log| log.append_decision(decision, model, policy))
+        let slow = *self.slow.lock().unwrap();
+        self.write(|log| {
+            std::thread::sleep(slow);
+            log.append_decision(decision, model, policy)
+        })
     }
 }
 
@@ -365,6 +369,13 @@ impl Daemon {
     /// The processes it started that run a subcommand.
     pub fn started(&self, subcommand: &str) -> Vec<u32> {
         children(self.child.id(), subcommand)
+    }
+}
+
+impl Drop for Daemon {
+    /// A test that fails leaves no gate behind.
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
