@@ -44,9 +44,9 @@ pub enum Command {
     /// Print shell completions or the manual page.
     #[command(hide = true)]
     Generate(GenerateArgs),
-    /// Hold the relay for the daemon, and let go when it dies or hangs.
+    /// Hold the relay for the daemon, and let go when it dies or hangs. Takes its settings from its standard input.
     #[command(hide = true)]
-    RelayKeeper(ConfigArgs),
+    RelayKeeper,
 }
 
 /// Which configuration.
@@ -157,10 +157,11 @@ pub struct LogSource {
 /// `agegate relay`
 #[derive(Debug, Args)]
 pub struct RelayArgs {
-    /// De-energise the relay.
+    /// De-energise the relay that the last gate drove, whatever the configuration says now. Where no gate has run since
+    /// the boot, the relay of the configuration, of which only the [relay] table has to be readable.
     #[arg(long, required = true)]
     pub off: bool,
-    /// Configuration file.
+    /// Configuration file that the gate runs with; it may be broken or missing.
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
     pub config: PathBuf,
 }

@@ -108,6 +108,17 @@ impl Judge {
         Ok(Self { detector, age, score, quality, policy, tracker, in_force, turn, turn_watch, region, still })
     }
 
+    /// Whether this one judges as the other does: the same models, policy and limits.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let models = |j: &Self| (j.detector.identity().to_string(), j.age.identity().to_string());
+        models(self) == models(other)
+            && self.score == other.score
+            && self.quality == other.quality
+            && self.policy == other.policy
+            && self.tracker.settings() == other.tracker.settings()
+    }
+
     /// The age model in use.
     #[must_use]
     pub fn age_model(&self) -> &ModelIdentity {

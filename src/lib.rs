@@ -33,6 +33,8 @@ pub mod picture;
 pub mod policy;
 pub mod quality;
 pub mod relay;
+pub mod runtime;
+pub mod start;
 pub mod still_faces;
 pub mod trigger;
 pub mod vision;

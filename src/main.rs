@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(args),
         Command::Log(args) => commands::log::run(args),
         Command::Relay(args) => commands::relay::off(args),
-        Command::RelayKeeper(args) => commands::relay::keeper(args),
+        Command::RelayKeeper => commands::relay::keeper(),
         Command::Replay(args) => commands::replay::run(args),
         Command::Generate(args) => commands::generate::run(args),
         Command::Calibrate(args) => commands::calibrate::run(args),

@@ -4,16 +4,37 @@ use gpio_cdev::{LineHandle, LineRequestFlags};
 
 use crate::{
     config::{Level, StartConfig, StartMode},
-    relay::{RelayError, chip},
+    relay::chip::{self, ChipError},
 };
+
+/// Why button or sensor cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TriggerError {
+    /// No such chip.
+    #[error("start: {0}")]
+    Chip(#[from] ChipError),
+    /// The line cannot be had or read.
+    #[error("start {line}: {action} failed: {source}")]
+    Line {
+        /// Which line.
+        line: String,
+        /// What was asked of it.
+        action: &'static str,
+        /// What the system said.
+        source: gpio_cdev::Error,
+    },
+}
 
 /// A source of starts.
 pub trait Trigger: Send {
     /// Whether the line is active now; debounced: it must be so twice in a row.
     ///
     /// # Errors
-    /// [`RelayError`] if the line cannot be read.
-    fn active(&mut self) -> Result<bool, RelayError>;
+    /// [`TriggerError`] if the line cannot be read.
+    fn active(&mut self) -> Result<bool, TriggerError>;
+
+    /// Takes another level for active.
+    fn set_active_level(&mut self, _level: Level) {}
 }
 
 /// A button or sensor on a line of the GPIO character device.
@@ -28,33 +49,48 @@ impl LineTrigger {
     /// Opens the configured line; `None` in mode `always`.
     ///
     /// # Errors
-    /// [`RelayError`] if the chip or line cannot be had.
-    pub fn open(config: &StartConfig) -> Result<Option<Self>, RelayError> {
+    /// [`TriggerError`] if the chip or line cannot be had.
+    pub fn open(config: &StartConfig) -> Result<Option<Self>, TriggerError> {
         if config.mode == StartMode::Always {
             return Ok(None);
         }
         let name = format!("line {} of {:?}", config.line, config.chip);
         let failed = |action: &'static str| {
-            let pin = name.clone();
-            move |e: gpio_cdev::Error| RelayError::Pin { pin, action, detail: e.to_string() }
+            let line = name.clone();
+            move |source| TriggerError::Line { line, action, source }
         };
         let line = chip::line(&config.chip, config.line)?;
-        let handle =
-            line.request(LineRequestFlags::INPUT, 0, "agegate start").map_err(failed("requesting the start line"))?;
+        let handle = line
+            .request(LineRequestFlags::INPUT, 0, "agegate start")
+            .map_err(failed("requesting it (does another program hold it?)"))?;
         Ok(Some(Self { handle, level: config.active, before: false, name }))
     }
 }
 
 impl Trigger for LineTrigger {
-    fn active(&mut self) -> Result<bool, RelayError> {
-        let value = self.handle.get_value().map_err(|e| RelayError::Pin {
-            pin: self.name.clone(),
-            action: "reading the start line",
-            detail: e.to_string(),
-        })?;
+    fn set_active_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
+    fn active(&mut self) -> Result<bool, TriggerError> {
+        let failed = |source| TriggerError::Line { line: self.name.clone(), action: "reading it", source };
+        let value = self.handle.get_value().map_err(failed)?;
         let now = (value == 1) == (self.level == Level::High);
         let active = now && self.before;
         self.before = now;
         Ok(active)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_speaks_of_the_start_and_not_of_the_relay() {
+        let config = StartConfig { mode: StartMode::Button, chip: "no such chip".into(), ..StartConfig::default() };
+        let Err(error) = LineTrigger::open(&config) else { panic!("there is no such chip") };
+        let message = error.to_string();
+        assert!(message.starts_with("start: ") && !message.contains("relay"), "{message}");
     }
 }

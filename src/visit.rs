@@ -150,6 +150,12 @@ impl VisitTracker {
         Self { settings, policy, state: State::Empty, last_frame: None, tries: Tries::default() }
     }
 
+    /// How visits are run.
+    #[must_use]
+    pub fn settings(&self) -> VisitSettings {
+        self.settings
+    }
+
     /// Whether nobody is before the camera.
     #[must_use]
     pub fn is_empty(&self) -> bool {

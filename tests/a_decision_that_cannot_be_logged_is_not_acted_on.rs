@@ -5,11 +5,11 @@
 mod common;
 
 use agegate::{audit::Event, display::Screen, policy::Outcome};
-use common::{Act, MemoryLog, close_view, play, visitor};
+use common::{Act, WatchedLog, close_view, play, visitor};
 
 #[test]
 fn with_a_full_log_an_adult_stays_outside() {
-    let log = MemoryLog::default();
+    let log = WatchedLog::default();
     *log.full.lock().unwrap() = true;
     let story = play(vec![Act::Show(close_view("adult"), 15)], &log, |_| {});
     assert_eq!(story.outcomes(), [Outcome::Allow], "the decision itself was right");
@@ -25,7 +25,7 @@ fn with_a_full_log_an_adult_stays_outside() {
 #[test]
 fn the_record_is_written_before_the_door_moves() {
     let room = visitor("nobody").swap_remove(0);
-    let story = play(vec![Act::Show(close_view("adult"), 12), Act::Show(room, 20)], &MemoryLog::default(), |_| {});
+    let story = play(vec![Act::Show(close_view("adult"), 12), Act::Show(room, 20)], &WatchedLog::default(), |_| {});
     let logged = story
         .logged
         .iter()

@@ -11,7 +11,7 @@ use agegate::{
     display::Screen,
     policy::{Outcome, Reason},
 };
-use common::{Act, MemoryLog, close_view, play};
+use common::{Act, WatchedLog, close_view, play};
 
 fn interrupted(by: Act) -> common::Story {
     let adult = close_view("adult");
@@ -25,7 +25,7 @@ fn interrupted(by: Act) -> common::Story {
             Act::Show(adult, 12),
             Act::Show(room, 20),
         ],
-        &MemoryLog::default(),
+        &WatchedLog::default(),
         |_| {},
     )
 }
@@ -53,10 +53,13 @@ fn silent() {
 #[test]
 fn an_open_door_is_shut_when_the_camera_goes() {
     let adult = close_view("adult");
-    let story =
-        play(vec![Act::Show(adult, 8), Act::Unplugged(Duration::from_millis(1500))], &MemoryLog::default(), |config| {
+    let story = play(
+        vec![Act::Show(adult, 8), Act::Unplugged(Duration::from_millis(1500))],
+        &WatchedLog::default(),
+        |config| {
             (config.relay.open_seconds, config.relay.max_open_seconds) = (30.0, 30.0);
-        });
+        },
+    );
     let [(opened, true), (shut, false)] = story.relay.as_slice() else { panic!("{:?}", story.relay) };
     assert!(shut.duration_since(*opened) < Duration::from_secs(2), "the lease of 30 s was not waited for");
 }

@@ -5,11 +5,11 @@
 mod common;
 
 use agegate::policy::{Outcome, Reason};
-use common::{Act, MemoryLog, play, visitor};
+use common::{Act, WatchedLog, close_view, play, visitor};
 
 fn decisions(name: &str) -> Vec<(Outcome, Reason)> {
     let script = visitor(name).into_iter().map(|frame| Act::Show(frame, 1)).collect();
-    play(script, &MemoryLog::default(), |_| {}).decisions.iter().map(|(d, _)| (d.outcome, d.reason)).collect()
+    play(script, &WatchedLog::default(), |_| {}).decisions.iter().map(|(d, _)| (d.outcome, d.reason)).collect()
 }
 
 #[test]
@@ -36,7 +36,12 @@ fn nobody_gets_no_decision() {
     assert!(decisions("nobody").is_empty());
 }
 
+/// They stay for as long as a decision may take: it is a decision that must not be `Allow`, not the want of one.
 #[test]
 fn a_blurred_adult_is_never_let_in() {
-    assert!(decisions("adult, out of focus").iter().all(|(outcome, _)| *outcome != Outcome::Allow));
+    let stays = vec![Act::Show(close_view("adult, out of focus"), 60)];
+    let story = play(stays, &WatchedLog::default(), |config| config.visit.decide_seconds = 2.0);
+    let decisions: Vec<_> = story.decisions.iter().map(|(d, _)| (d.outcome, d.reason, d.frames)).collect();
+    assert_eq!(decisions, [(Outcome::Refer, Reason::PoorView, 0)]);
+    assert!(!story.ever_opened());
 }

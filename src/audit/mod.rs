@@ -26,12 +26,14 @@ pub mod clock;
 pub mod files;
 pub mod head;
 pub mod key;
+pub mod logged;
 pub mod reader;
 mod retention;
 mod tail;
 pub mod verify;
 pub mod writer;
 
+pub use logged::Logged;
 pub use writer::AuditLog;
 
 use std::path::PathBuf;
@@ -104,12 +106,30 @@ pub enum Event {
         frames: usize,
         /// Which try in a row.
         attempt: u32,
-        /// Milliseconds from the capture of the deciding frame to this record.
+        /// Milliseconds from the capture of the deciding frame to the moment before this record was written: a record
+        /// cannot hold the time of its own writing. The record of the act has the latency with it.
         latency_ms: u64,
         /// First 8 digits of the age model's hash.
         model: String,
         /// Policy identity.
         policy: String,
+    },
+    /// What the door did about an `Allow`; written after it was done.
+    Act {
+        /// Number of the decision's record.
+        decision: u64,
+        /// What the door did.
+        act: Act,
+        /// Why, where it did not simply obey.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<ActReason>,
+        /// What the system said, where something failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+        /// Milliseconds from the capture of the deciding frame to the end of the act, the writing of the decision
+        /// included; absent for `shut`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        latency_ms: Option<u64>,
     },
     /// The last line was torn by a power cut; its bytes are still there.
     Torn {
@@ -149,6 +169,96 @@ pub enum Event {
     },
     /// The gate stopped in good order.
     Stop,
+}
+
+/// What the door did about a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// It opened, for the configured time.
+    Opened,
+    /// It did not open, because it must not have.
+    Refused,
+    /// It should have opened and could not.
+    Failed,
+    /// An opening ended.
+    Shut,
+}
+
+impl std::fmt::Display for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Opened => "opened",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Shut => "shut",
+        })
+    }
+}
+
+/// Why the door did what it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActReason {
+    /// The `Allow` was older than two seconds when it had been logged, or when the order reached the door.
+    TooOld,
+    /// The door has been open for so long that less than `open_seconds` would be left.
+    DoorLimit,
+    /// The opening lasted as long as it was to.
+    TimeUp,
+    /// The camera was lost.
+    CameraLost,
+    /// A model failed.
+    ModelFailed,
+    /// A record could not be written.
+    LogFailed,
+    /// The door did not do what it was told.
+    DoorFailed,
+    /// Whoever holds the relay died or did not answer.
+    KeeperFailed,
+    /// The gate stopped.
+    Stopped,
+    /// The configuration of the relay was changed.
+    Reloaded,
+}
+
+impl ActReason {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::TooOld,
+        Self::DoorLimit,
+        Self::TimeUp,
+        Self::CameraLost,
+        Self::ModelFailed,
+        Self::LogFailed,
+        Self::DoorFailed,
+        Self::KeeperFailed,
+        Self::Stopped,
+        Self::Reloaded,
+    ];
+
+    /// The word for it, as in the log.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TooOld => "too-old",
+            Self::DoorLimit => "door-limit",
+            Self::TimeUp => "time-up",
+            Self::CameraLost => "camera-lost",
+            Self::ModelFailed => "model-failed",
+            Self::LogFailed => "log-failed",
+            Self::DoorFailed => "door-failed",
+            Self::KeeperFailed => "keeper-failed",
+            Self::Stopped => "stopped",
+            Self::Reloaded => "reloaded",
+        }
+    }
+}
+
+impl std::fmt::Display for ActReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.word())
+    }
 }
 
 /// Why the log cannot be written or read.

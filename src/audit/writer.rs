@@ -110,6 +110,15 @@ impl AuditLog {
         self.ready()?.write_record(event, &now)
     }
 
+    /// Changes size and retention of an open log; folder and key stay.
+    pub fn set_limits(&mut self, config: &LogConfig) {
+        (self.config.max_file_bytes, self.config.keep_days) = (config.max_file_bytes, config.keep_days);
+        self.config.max_total_bytes = config.max_total_bytes;
+        if let Some(open) = &mut self.open {
+            (open.limits, open.most_in_file) = Open::limits(&self.config);
+        }
+    }
+
     /// The log in a state to be written to, or the reason why it is not.
     fn ready(&mut self) -> Result<&mut Open, AuditError> {
         if let Some(open) = &mut self.open {
@@ -270,13 +279,11 @@ impl Open {
             latest = latest.max(newest.wall.unwrap_or(latest));
         }
         let total = Duration::from_secs(last.and_then(|l| l.record.span_s).unwrap_or(0));
+        let (limits, most_in_file) = Self::limits(config);
         let mut open = Self {
             folder: folder.clone(),
-            limits: Limits {
-                keep: Duration::from_secs(u64::from(config.keep_days) * 24 * 3600),
-                total: config.max_total_bytes.saturating_sub(ROOM),
-            },
-            most_in_file: config.max_file_bytes.min(config.max_total_bytes / 4),
+            limits,
+            most_in_file,
             name: Name::of(&path).unwrap_or(Name { day: date(now), number: 0 }),
             file,
             path,
@@ -315,6 +322,15 @@ impl Open {
         }
         open.forget(now)?;
         Ok(open)
+    }
+
+    /// What may be kept, and the size of a file at most.
+    fn limits(config: &LogConfig) -> (Limits, u64) {
+        let limits = Limits {
+            keep: Duration::from_secs(u64::from(config.keep_days) * 24 * 3600),
+            total: config.max_total_bytes.saturating_sub(ROOM),
+        };
+        (limits, config.max_file_bytes.min(config.max_total_bytes / 4))
     }
 
     /// What has happened to the files behind the gate's back, if anything.

@@ -1,4 +1,6 @@
 //! `agegate check`: would `run` start? One line each: `ok`, or what to do.
+//!
+//! What a running gate uses is left alone, and said to be: opening a live pin would release it, and a panel would be reset.
 
 use std::path::Path;
 
@@ -7,11 +9,12 @@ use crate::{
     audit::AuditLog,
     camera::{self, CameraError, controls, turned::Rotation},
     cli::ConfigArgs,
-    config::{CameraSource, Config, DisplayDriver, RelayDriver, StartMode},
+    config::{CameraSource, Config, DisplayDriver, RelayConfig, RelayDriver, StartMode},
     display::panel,
     frame::Frame,
     judge::Judge,
     relay::{self, chip},
+    runtime::{self, Condition, Running},
     say,
     vision::Detector,
 };
@@ -43,21 +46,49 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         }
         Err(error) => list.bad("models and policy", &chain(&error)),
     }
-    camera(&mut list, &config);
-    list.of("relay", relay::open(&config.relay).map(|relay| relay.describe()));
+    let gates: Vec<Running> =
+        runtime::every().into_iter().filter(|gate| gate.gate_condition() != Condition::Gone).collect();
+    let used_by = |uses: &dyn Fn(&Running) -> bool| gates.iter().find(|gate| uses(gate)).map(|gate| gate.gate.pid);
+    let in_use = |pid: i32| format!("in use by the gate that runs (process {pid}); left alone");
+    let same_camera = |g: &Running| {
+        config.camera.source != CameraSource::Replay && g.devices.camera.as_ref() == Some(&config.camera.device)
+    };
+    match used_by(&same_camera) {
+        Some(pid) => list.note("camera", &in_use(pid)),
+        None => camera(&mut list, &config),
+    }
+    let same_pin =
+        |g: &Running| g.relays.iter().any(|line| relay::maybe_same_line(&RelayConfig::from(line), &config.relay));
+    match used_by(&same_pin) {
+        Some(pid) => list.note("relay", &format!("pin {} is {}", config.relay.pin, in_use(pid))),
+        None => match keeper_at_work(config.relay.driver) {
+            Some(pid) => list.note(
+                "relay",
+                &format!("a gate's keeper runs (process {pid}), and nobody says which pin it drives: left alone"),
+            ),
+            None => list.of("relay", relay::open(&config.relay).map(|relay| relay.describe())),
+        },
+    }
     if config.relay.driver == RelayDriver::Simulated {
         list.note("relay", "driver = \"simulated\": no door will move");
     }
     if config.start.mode != StartMode::Always {
-        list.of(
-            "start",
-            crate::trigger::LineTrigger::open(&config.start)
-                .map(|_| format!("{:?} on line {} of {:?}", config.start.mode, config.start.line, config.start.chip)),
-        );
+        match used_by(&|g| g.devices.start == Some(config.start.line)) {
+            Some(pid) => list.note("start", &format!("line {} is {}", config.start.line, in_use(pid))),
+            None => list.of(
+                "start",
+                crate::trigger::LineTrigger::open(&config.start).map(|_| {
+                    format!("{:?} on line {} of {:?}", config.start.mode, config.start.line, config.start.chip)
+                }),
+            ),
+        }
     }
     match config.display.driver {
         DisplayDriver::None => list.note("display", "none configured"),
-        _ => list.of("display", panel::open(&config.display).map(|d| d.describe())),
+        _ => match used_by(&|g| g.devices.spi.as_ref() == Some(&config.display.spi)) {
+            Some(pid) => list.note("display", &in_use(pid)),
+            None => list.of("display", panel::open(&config.display).map(|d| d.describe())),
+        },
     }
     list.of("decision log", AuditLog::probe(&config.log));
     free_space(&mut list, &config.log.folder);
@@ -65,6 +96,14 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
     }
     Ok(if list.failed == 0 { Exit::Success } else { Exit::Found })
+}
+
+/// A keeper that no run-time file tells of: its gate keeps its file where this user cannot look.
+fn keeper_at_work(driver: RelayDriver) -> Option<u32> {
+    if driver == RelayDriver::Simulated {
+        return None;
+    }
+    runtime::processes("relay-keeper").into_iter().next()
 }
 
 struct List {

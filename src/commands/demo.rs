@@ -18,7 +18,7 @@ use image::{
 use super::{Exit, Outcome};
 use crate::{
     audit::{
-        AuditLog, key,
+        Act, ActReason, AuditLog, key,
         verify::{Against, verify},
     },
     camera::{
@@ -31,12 +31,12 @@ use crate::{
     config::{CameraConfig, Config, LogConfig, RelayConfig, RelayDriver},
     display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
     frame::Frame,
-    gate::{Ended, Gate, Surroundings},
+    gate::{Ended, Gate, GateParts, Surroundings},
     judge::Judge,
     made::{MadeError, MadeFolder},
     picture,
     policy::Outcome as Decided,
-    relay::{keeper::LocalDoor, simulated::SimulatedRelay},
+    relay::{door::LocalDoor, simulated::SimulatedRelay},
     say,
     visit::Decision,
 };
@@ -70,7 +70,8 @@ pub fn run(args: &DemoArgs) -> Outcome {
     let panel = RecordedDisplay::new(Texts::shipped(&args.language), PANEL.0, PANEL.1);
     let (opener, every_frame) = camera(args);
     let shown = panel.clone();
-    let mut gate = Gate {
+    let policy = judge.policy().clone();
+    let mut gate = Gate::new(GateParts {
         judge,
         capture: Capture::start(opener, every_frame, true)?,
         log: Box::new(AuditLog::open(&config.log)?),
@@ -78,8 +79,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
         display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone()))))?,
         trigger: None,
         start: config.start.clone(),
-    };
-    let policy = gate.judge.policy().clone();
+    });
     say!(
         "agegate {}: demonstration. Nothing is attached: the relay is simulated, the display is drawn here and to {}.",
         env!("CARGO_PKG_VERSION"),
@@ -154,7 +154,7 @@ struct Show {
     last: Option<Screen>,
     /// Frames for the picture: what the camera saw, reduced, and what the display showed.
     strip: Vec<(RgbImage, Screen)>,
-    decisions: Vec<(Duration, Decision, bool)>,
+    decisions: Vec<(Duration, Decision, Option<(Act, Option<ActReason>)>)>,
 }
 
 /// Most frames of the animation: bounds memory where the demonstration watches a camera for long.
@@ -175,10 +175,11 @@ impl Show {
             "confidence",
             "frames"
         );
-        for (at, d, logged) in &self.decisions {
-            let door = match (d.outcome, logged) {
-                (Decided::Allow, true) => "opened (simulated)",
-                _ => "shut",
+        for (at, d, act) in &self.decisions {
+            let door = match act {
+                Some((Act::Opened, _)) => "opened (simulated)".into(),
+                Some((act, Some(reason))) => format!("{act} ({reason})"),
+                _ => "shut".into(),
             };
             say!(
                 "{:>5.1} s  {:<10} {:<18} {:<6} {:<10} {:<6} {door}",
@@ -274,7 +275,16 @@ impl Surroundings for Show {
             d.frames,
             if logged { ", logged" } else { ", NOT logged: not acted on" }
         );
-        self.decisions.push((self.began.elapsed(), decision.clone(), logged));
+        self.decisions.push((self.began.elapsed(), decision.clone(), None));
+    }
+
+    fn acted(&mut self, _decision: u64, act: Act, reason: Option<ActReason>) {
+        // The newest decision is the one that is acted on; `shut` belongs to an older one, whose row has its act.
+        if let Some((.., told @ None)) = self.decisions.last_mut().filter(|(_, d, _)| d.outcome == Decided::Allow)
+            && act != Act::Shut
+        {
+            *told = Some((act, reason));
+        }
     }
 
     fn judged(&mut self, frame: &Frame, screen: Screen) {

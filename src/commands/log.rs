@@ -103,6 +103,16 @@ fn show(source: &LogSource) -> Outcome {
             Event::Retention { removed_through, .. } => {
                 format!("retention  records up to {removed_through} were deleted by age or size")
             }
+            Event::Act { decision, act, reason, detail, latency_ms } => [
+                Some(format!("door       {act} for decision {decision}")),
+                reason.map(|reason| format!("({reason})")),
+                latency_ms.map(|ms| format!("after {ms} ms")),
+                detail.clone(),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
             Event::Decision { decision, reason, band, confidence, frames, attempt, latency_ms, .. } => format!(
                 "{decision:<10} {reason:<18} band {:<5} confidence {:<4} frames {frames:<3} try {attempt} latency {latency_ms} ms",
                 band.map_or("-", |b| b.label()),

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod generate;
 mod labelled;
 pub mod log;
+mod notify;
 pub mod relay;
 pub mod replay;
 pub mod run;

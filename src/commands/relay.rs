@@ -1,39 +1,103 @@
 //! `agegate relay --off`, and the keeper process.
 
-use std::io::{BufReader, stdin, stdout};
+use std::{
+    io::{BufReader, Write, stdin, stdout},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use super::{Exit, Outcome};
 use crate::{
-    cli::{ConfigArgs, RelayArgs},
-    config::Config,
-    relay::{self, keeper},
+    cli::RelayArgs,
+    config::RelayConfig,
+    relay::{self, RelayError, keeper, protocol::Said},
+    runtime::{self, Condition},
     say,
 };
 
-/// Drives the lock to its safe state: the relay released.
+/// In which the pin of a gate that died must come free.
+const RELEASING: Duration = Duration::from_secs(2);
+
+/// Drives the lock to its safe state: the relay released. Goes by what the last gate drove; only where there was none, by
+/// the configuration, and then by no more of it than it needs.
 ///
 /// # Errors
-/// If the configuration cannot be read or the pin cannot be driven.
+/// If a gate is at work, nobody knows which relay to release, or a pin cannot be driven.
 pub fn off(args: &RelayArgs) -> Outcome {
-    let config = Config::load(&args.config)?;
-    let mut relay = relay::open(&config.relay)?;
-    relay.set(false)?;
-    say!("{}: released", relay.describe());
+    let relays = match runtime::last(&args.config) {
+        Some(last) => {
+            if last.gate_condition() == Condition::Alive {
+                return Err(format!(
+                    "a gate runs (process {}) and drives this relay; stop it first: `systemctl stop agegate`, or kill it",
+                    last.gate.pid
+                )
+                .into());
+            }
+            runtime::clear_keeper(&last);
+            last.relays.iter().map(RelayConfig::from).collect()
+        }
+        None => Vec::new(),
+    };
+    let relays = match relays.is_empty() {
+        true => vec![runtime::relay_of_file(&args.config)?],
+        false => relays,
+    };
+    for (config, result) in relays.iter().map(|config| (config, release(config))) {
+        say!("{}: released", result.map_err(|e| told(&e, config))?);
+    }
     Ok(Exit::Success)
+}
+
+fn told(error: &RelayError, config: &RelayConfig) -> String {
+    format!("pin {} is not released: {error}", config.pin)
+}
+
+/// Releases a relay, waiting a moment for whoever holds the pin still to let go; what it is.
+pub(super) fn release(config: &RelayConfig) -> Result<String, RelayError> {
+    let until = Instant::now() + RELEASING;
+    loop {
+        match relay::open(config).and_then(|mut relay| relay.set(false).map(|()| relay.describe())) {
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            result => return result,
+        }
+    }
+}
+
+/// Cleans up after a gate that is no more: its keeper, if it is left, and the relays that it drove. `otherwise` is the
+/// relay where no gate has left word.
+pub(super) fn clean_up(config: &Path, otherwise: &RelayConfig) {
+    let last = runtime::last(config);
+    if let Some(last) = &last {
+        runtime::clear_keeper(last);
+    }
+    let mut relays: Vec<RelayConfig> =
+        last.map(|l| l.relays.iter().map(RelayConfig::from).collect()).unwrap_or_default();
+    if relays.is_empty() {
+        relays.push(otherwise.clone());
+    }
+    for relay in &relays {
+        if let Err(error) = release(relay) {
+            log::error!("{}", told(&error, relay));
+        }
+    }
 }
 
 /// Runs the keeper until its input ends.
 ///
 /// # Errors
-/// If the pin cannot be driven.
-pub fn keeper(args: &ConfigArgs) -> Outcome {
+/// If the settings are wrong or the pin cannot be driven.
+pub fn keeper() -> Outcome {
     // The keeper outlives a Ctrl-C at the terminal by the moment it needs to release the relay: its input ends then.
     let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, std::sync::Arc::clone(&ignored))?;
     }
-    let config = Config::load(&args.config)?;
-    let relay = relay::open(&config.relay)?;
-    keeper::run(&config.relay, relay, BufReader::new(stdin()), stdout())?;
+    // Started through /proc/self/exe it would be "exe" to `pidof` and `ps`.
+    let _ = rustix::thread::set_name(c"agegate");
+    let outcome = keeper::run(BufReader::new(stdin()), &mut stdout(), &mut |config| relay::open(config));
+    if let Err(error) = &outcome {
+        let _ = writeln!(stdout(), "{}", Said::Failed(error.to_string()).line());
+    }
+    outcome?;
     Ok(Exit::Success)
 }

@@ -2,24 +2,31 @@
 
 use std::{
     path::Path,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use sd_notify::NotifyState;
-
-use super::{Exit, Outcome, chain, signals::Signals};
+use super::{
+    Exit, Outcome, chain,
+    notify::{Tell, notify},
+    signals::Signals,
+};
 use crate::{
     audit::AuditLog,
     camera::{self, capture::Capture},
     cli::RunArgs,
     config::{CameraSource, Config, StartMode},
     display::{panel, worker::DisplayWorker},
-    gate::{Ended, Gate, Surroundings},
+    gate::{Changes, DecisionLog, Ended, Gate, GateParts, Surroundings},
     judge::Judge,
-    relay::keeper::{Door, KeeperDoor},
+    relay::keeper_door::KeeperDoor,
+    runtime::{Devices, RunFile},
     trigger::{LineTrigger, Trigger},
 };
+
+/// This very program, also after its file was replaced by another version: gate and keeper are of one version.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Runs the daemon until SIGTERM or SIGINT. SIGHUP reads the configuration anew, or keeps the old one and says why.
 ///
@@ -30,19 +37,19 @@ pub fn run(args: &RunArgs) -> Outcome {
     if args.supervised {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
     }
-    let args = &args.config;
-    let mut config = Config::load(&args.config)?;
-    let mut judge = Judge::new(&config)?;
-    let mut gate = build(&config, judge, &args.config)?;
-    notify(&[NotifyState::Ready]);
-    log::info!("agegate {} runs; policy {}", env!("CARGO_PKG_VERSION"), gate.judge.policy().identity());
-    log::info!("policy: {}", gate.judge.policy_statement());
+    let path = &args.config.config;
+    let mut config = Config::load(path)?;
+    let judge = Judge::new(&config)?;
+    let (mut gate, run_file) = build(&config, judge, path)?;
+    notify(Tell::Ready);
+    log::info!("agegate {} runs; policy {}", env!("CARGO_PKG_VERSION"), gate.policy());
+    let mut around =
+        Daemon { signals: &signals, path, last_fed: Instant::now() - Duration::from_secs(60), preparing: None };
     loop {
-        let mut around = Daemon { signals: &signals, last_fed: Instant::now() - Duration::from_secs(60) };
         match gate.run(&mut around) {
             Ended::Stopped => {
-                notify(&[NotifyState::Stopping]);
-                let counts = gate.capture.counts();
+                notify(Tell::Stopping);
+                let counts = gate.counts();
                 log::info!(
                     "agegate stops; the door is shut; frames that a newer one replaced: {}, that could not be decoded: {}",
                     counts.dropped,
@@ -53,55 +60,137 @@ pub fn run(args: &RunArgs) -> Outcome {
             Ended::Recording => return Ok(Exit::Success),
             Ended::Reload => {}
         }
-        reloading();
-        let next = Config::load(&args.config).map_err(|e| chain(&e)).and_then(|c| {
-            let judge = Judge::new(&c).map_err(|e| chain(&e))?;
-            Ok((c, judge))
-        });
-        // The old parts hold the camera, the log and the pin: they go before the new ones come.
-        drop(gate);
-        let built = next.and_then(|(c, judge)| {
-            let gate = build(&c, judge, &args.config).map_err(|e| chain(e.as_ref()))?;
-            config = c;
-            Ok(gate)
-        });
-        gate = match built {
-            Ok(gate) => {
-                log::info!("configuration read anew; policy {}", gate.judge.policy().identity());
-                log::info!("policy: {}", gate.judge.policy_statement());
-                gate
+        let Some(prepared) = around.prepared() else { continue };
+        match prepared.and_then(|(next, judge)| reload(&mut gate, &mut around, &run_file, &config, next, judge)) {
+            Ok(next) => {
+                config = next;
+                log::info!("configuration read anew; policy {}", gate.policy());
             }
             Err(error) => {
                 log::error!("the new configuration is not used, the old one stays in force: {error}");
-                judge = Judge::new(&config)?;
-                build(&config, judge, &args.config)?
             }
-        };
-        notify(&[NotifyState::Ready]);
+        }
+        notify(Tell::Ready);
     }
 }
 
 /// Puts the gate together.
-fn build(config: &Config, judge: Judge, config_path: &Path) -> Result<Gate, Box<dyn std::error::Error>> {
-    // The door first: whatever fails after it, the relay is released.
-    // A simulated relay has a keeper too: what is tried without a pin is the same as with one.
-    let door: Box<dyn Door> = Box::new(KeeperDoor::start(&std::env::current_exe()?, config_path, &config.relay)?);
+fn build(config: &Config, judge: Judge, path: &Path) -> Result<(Gate, Arc<RunFile>), Box<dyn std::error::Error>> {
+    // The log first: only one gate at a time can have it, and a second one must not touch the pin of the first.
     let log = AuditLog::open(&config.log)?;
-    let trigger = LineTrigger::open(&config.start)?.map(|t| Box::new(t) as Box<dyn Trigger>);
-    let (camera_config, display_config) = (config.camera.clone(), config.display.clone());
-    if camera_config.source == CameraSource::Replay {
+    let run_file = Arc::new(RunFile::claim(path, config)?);
+    // A simulated relay has a keeper too: what is tried without a pin is the same as with one.
+    let door = KeeperDoor::start(Path::new(THIS_PROGRAM), &config.relay, Arc::clone(&run_file))?;
+    let parts = GateParts {
+        judge,
+        capture: capture(config, config.start.mode == StartMode::Always)?,
+        log: Box::new(log),
+        door: Box::new(door),
+        display: display(config)?,
+        trigger: trigger(config)?,
+        start: config.start.clone(),
+    };
+    Ok((Gate::new(parts), run_file))
+}
+
+fn capture(config: &Config, wanted: bool) -> std::io::Result<Capture> {
+    if config.camera.source == CameraSource::Replay {
         log::warn!("the camera is a recording: for tests and demonstrations only");
     }
-    let display = DisplayWorker::start(Box::new(move || panel::open(&display_config)))?;
+    let camera = config.camera.clone();
     let every_frame = false;
-    let always = config.start.mode == StartMode::Always;
-    let capture = Capture::start(Box::new(move || camera::open(&camera_config)), every_frame, always)?;
-    Ok(Gate { judge, capture, log: Box::new(log), door, display, trigger, start: config.start.clone() })
+    Capture::start(Box::new(move || camera::open(&camera)), every_frame, wanted)
+}
+
+fn display(config: &Config) -> std::io::Result<DisplayWorker> {
+    let display = config.display.clone();
+    DisplayWorker::start(Box::new(move || panel::open(&display)))
+}
+
+fn trigger(config: &Config) -> Result<Option<Box<dyn Trigger>>, crate::trigger::TriggerError> {
+    Ok(LineTrigger::open(&config.start)?.map(|t| Box::new(t) as Box<dyn Trigger>))
+}
+
+/// Puts another configuration into force, part by part as far as it differs. Whatever can fail is made first, beside the
+/// old parts; what fails leaves the gate as it was.
+fn reload(
+    gate: &mut Gate,
+    around: &mut Daemon,
+    run_file: &RunFile,
+    old: &Config,
+    next: Config,
+    judge: Judge,
+) -> Result<Config, String> {
+    let said = |e: &(dyn std::error::Error + 'static)| chain(e);
+    let same_folder = next.log.folder == old.log.folder;
+    let log = match same_folder {
+        true => None,
+        false => Some(Box::new(AuditLog::open(&next.log).map_err(|e| said(&e))?) as Box<dyn DecisionLog>),
+    };
+    let line = |c: &Config| (c.start.mode != StartMode::Always).then(|| (c.start.line, c.start.chip.clone()));
+    let trigger = match line(&next) == line(old) {
+        true => None,
+        false => Some(trigger(&next).map_err(|e| said(&e))?),
+    };
+    let capture = match next.camera == old.camera {
+        true => None,
+        false => Some(capture(&next, false).map_err(|e| said(&e))?),
+    };
+    let display = match next.display == old.display {
+        true => None,
+        false => Some(display(&next).map_err(|e| said(&e))?),
+    };
+    let changes = Changes {
+        judge: gate.judges_otherwise(&judge).then_some(judge),
+        capture,
+        log,
+        log_limits: (same_folder && next.log != old.log).then(|| next.log.clone()),
+        relay: (next.relay != old.relay).then(|| next.relay.clone()),
+        display,
+        trigger,
+        start: next.start.clone(),
+    };
+    gate.change(changes, around).map_err(|e| said(&e))?;
+    if let Err(error) = run_file.devices(Devices::of(&next)) {
+        log::warn!("{error}");
+    }
+    Ok(next)
+}
+
+/// What a configuration needs that takes long to make: the models load in a thread of their own, while the gate goes on.
+type Prepared = Result<(Config, Judge), String>;
+
+fn prepare(path: &Path) -> Prepared {
+    let config = Config::load(path).map_err(|e| chain(&e))?;
+    let judge = Judge::new(&config).map_err(|e| chain(&e))?;
+    Ok((config, judge))
 }
 
 struct Daemon<'a> {
     signals: &'a Signals,
+    path: &'a Path,
     last_fed: Instant,
+    preparing: Option<JoinHandle<Prepared>>,
+}
+
+impl Daemon<'_> {
+    fn prepare(&mut self) {
+        notify(Tell::Reloading);
+        let path = self.path.to_owned();
+        match std::thread::Builder::new().name("reload".into()).spawn(move || prepare(&path)) {
+            Ok(thread) => self.preparing = Some(thread),
+            Err(error) => {
+                log::error!("the new configuration is not used, the old one stays in force: no thread: {error}");
+                notify(Tell::Ready);
+            }
+        }
+    }
+
+    /// What the thread has prepared.
+    fn prepared(&mut self) -> Option<Prepared> {
+        let thread = self.preparing.take()?;
+        Some(thread.join().unwrap_or_else(|_| Err("reading it failed".into())))
+    }
 }
 
 impl Surroundings for Daemon<'_> {
@@ -109,27 +198,21 @@ impl Surroundings for Daemon<'_> {
         if self.signals.stop.load(Ordering::Relaxed) {
             return Some(Ended::Stopped);
         }
-        self.signals.reload.swap(false, Ordering::Relaxed).then_some(Ended::Reload)
+        match &self.preparing {
+            Some(thread) => thread.is_finished().then_some(Ended::Reload),
+            None => {
+                if self.signals.reload.swap(false, Ordering::Relaxed) {
+                    self.prepare();
+                }
+                None
+            }
+        }
     }
 
     fn progress(&mut self) {
         if self.last_fed.elapsed() >= Duration::from_secs(1) {
             self.last_fed = Instant::now();
-            notify(&[NotifyState::Watchdog]);
+            notify(Tell::Progress);
         }
-    }
-}
-
-/// Tells the service manager, where there is one.
-fn notify(state: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(state) {
-        log::debug!("the service manager cannot be told: {error}");
-    }
-}
-
-fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => log::debug!("no time for the service manager: {error}"),
     }
 }

@@ -17,7 +17,7 @@ const REOPEN_PAUSE: Duration = Duration::from_secs(2);
 /// How the panel is opened, again and again.
 pub type Opener = Box<dyn Fn() -> Result<Box<dyn Display>, DisplayError> + Send>;
 
-/// Handle of the display thread; dropping it shows a last screen and ends the thread.
+/// Handle of the display thread, which survives a driver that panics; dropping it shows a last screen and ends the thread.
 pub struct DisplayWorker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -33,6 +33,20 @@ impl Shared {
     fn wanted(&self) -> std::sync::MutexGuard<'_, (Option<Screen>, bool)> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits so long, or until the end is wanted; whether it is.
+    fn pause(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut wanted = self.wanted();
+        while !wanted.1 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            wanted = self.changed.wait_timeout(wanted, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        wanted.1
+    }
 }
 
 impl DisplayWorker {
@@ -47,7 +61,19 @@ impl DisplayWorker {
             failing: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("display".into()).spawn(move || run(&theirs, &opener))?;
+        let thread = std::thread::Builder::new().name("display".into()).spawn(move || {
+            // A driver or a screen that panics costs the panel, not the thread: nobody would draw any more.
+            while std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&theirs, &opener))).is_err() {
+                theirs.failing.store(true, Ordering::Relaxed);
+                log::error!(
+                    "display: the thread that draws died; it is started again in {} s, and the gate goes on",
+                    REOPEN_PAUSE.as_secs()
+                );
+                if theirs.pause(REOPEN_PAUSE) {
+                    return;
+                }
+            }
+        })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -128,5 +154,45 @@ fn run(shared: &Shared, opener: &Opener) {
         if ending {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows what it is told, and panics at "Denied" as a driver with a fault does.
+    struct Fragile(Arc<Mutex<Vec<Screen>>>);
+
+    impl Display for Fragile {
+        fn show(&mut self, screen: Screen) -> Result<(), DisplayError> {
+            assert_ne!(screen, Screen::Denied, "a fault of the driver");
+            self.0.lock().unwrap().push(screen);
+            Ok(())
+        }
+
+        fn describe(&self) -> String {
+            "fragile".into()
+        }
+    }
+
+    #[test]
+    fn a_driver_that_panics_is_noticed_and_the_next_screen_is_drawn_all_the_same() {
+        let shown: Arc<Mutex<Vec<Screen>>> = Arc::default();
+        let theirs = Arc::clone(&shown);
+        let worker = DisplayWorker::start(Box::new(move || Ok(Box::new(Fragile(Arc::clone(&theirs)))))).unwrap();
+        let wait = |what: &dyn Fn() -> bool| {
+            let until = Instant::now() + Duration::from_secs(10);
+            while !what() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(what());
+        };
+        worker.show(Screen::Idle);
+        wait(&|| shown.lock().unwrap().contains(&Screen::Idle));
+        worker.show(Screen::Denied);
+        wait(&|| worker.failing());
+        worker.show(Screen::Welcome);
+        wait(&|| shown.lock().unwrap().contains(&Screen::Welcome));
     }
 }

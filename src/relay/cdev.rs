@@ -51,6 +51,10 @@ impl Relay for CdevRelay {
         })
     }
 
+    fn set_active(&mut self, active: Level) {
+        self.active = active;
+    }
+
     fn describe(&self) -> String {
         format!("relay on {}", self.name)
     }

@@ -1,6 +1,27 @@
 //! Finding a GPIO chip by its label: the numbers of /dev/gpiochipN moved between kernels, the labels stay.
 
-use super::RelayError;
+/// Why a line of a GPIO chip cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ChipError {
+    /// No such chip.
+    #[error("no GPIO chip has the label {label:?}; there are: {found}")]
+    NoChip {
+        /// Label asked for.
+        label: String,
+        /// Labels found.
+        found: String,
+    },
+    /// No such line.
+    #[error("line {number} of {label:?}: {detail}")]
+    NoLine {
+        /// Label of the chip.
+        label: String,
+        /// Number asked for.
+        number: u32,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
 
 /// All GPIO chips: path, label, number of lines.
 #[must_use]
@@ -23,14 +44,14 @@ pub fn list() -> Vec<(std::path::PathBuf, String, u32)> {
 /// Opens the chip with this label (or, failing that, this path).
 ///
 /// # Errors
-/// [`RelayError::NoChip`] with the labels there are.
-pub fn find(label: &str) -> Result<gpio_cdev::Chip, RelayError> {
+/// [`ChipError`] with the labels there are.
+pub fn find(label: &str) -> Result<gpio_cdev::Chip, ChipError> {
     let chips = list();
     let path = chips
         .iter()
         .find(|(path, found, _)| found == label || path.as_os_str() == label)
         .map(|(path, ..)| path.clone());
-    let none = || RelayError::NoChip {
+    let none = || ChipError::NoChip {
         label: label.into(),
         found: if chips.is_empty() {
             "none (is the user in group gpio?)".into()
@@ -48,11 +69,10 @@ pub fn find(label: &str) -> Result<gpio_cdev::Chip, RelayError> {
 /// A line of the chip with this label.
 ///
 /// # Errors
-/// [`RelayError::NoChip`], or [`RelayError::Pin`] for a line beyond those that the chip has.
-pub fn line(label: &str, number: u32) -> Result<gpio_cdev::Line, RelayError> {
+/// [`ChipError`]; a line beyond those that the chip has is told with how many there are.
+pub fn line(label: &str, number: u32) -> Result<gpio_cdev::Line, ChipError> {
     let mut chip = find(label)?;
-    let failed =
-        |detail| RelayError::Pin { pin: format!("line {number} of {label:?}"), action: "finding the line", detail };
+    let failed = |detail| ChipError::NoLine { label: label.into(), number, detail };
     if let Some(detail) = beyond(number, chip.num_lines()) {
         return Err(failed(detail));
     }

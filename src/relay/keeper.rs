@@ -1,54 +1,36 @@
 //! The keeper: a process of its own that owns the relay's pin and enforces the lease.
 //!
-//! The gate starts `agegate relay-keeper` and writes to its standard input: `open`, `shut` or `alive`, a line each; the
-//! keeper answers each line with `ok` once the pin is driven. When the gate hangs (SIGSTOP included), the keeper ends the
-//! lease at its deadline; when the gate dies (`kill -9` included), the pipe closes and the keeper releases the relay at
-//! once. When the keeper dies, the gate notices within a heartbeat, drives the pin itself and starts another one.
+//! The gate starts `agegate relay-keeper` and tells it everything over its standard input (`protocol.rs`): the keeper
+//! reads no file, so nothing that is edited while a gate runs can reach the door. When the gate hangs (SIGSTOP included),
+//! the keeper ends the lease at its deadline; when the gate dies (`kill -9` included), the pipe closes and the keeper
+//! releases the relay at once. When the keeper dies, the gate notices, drives the pin itself and starts another one.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
-    time::{Duration, Instant},
+    io::{BufRead, Write},
+    sync::mpsc::{self, RecvTimeoutError},
+    time::Duration,
 };
 
-use super::{Relay, RelayError, lease::Lease};
-use crate::{camera::capture::monotonic_now, config::RelayConfig};
+use super::{
+    Relay, RelayError,
+    door::Shut,
+    lease::Lease,
+    protocol::{Answer, Order, Said, Settings},
+    same_line,
+};
+use crate::{audit::ActReason, camera::capture::monotonic_now, config::RelayConfig};
 
-/// Longest time in which the keeper must answer.
-const ANSWER: Duration = Duration::from_millis(500);
+/// How a relay is opened.
+pub type Opener<'a> = dyn FnMut(&RelayConfig) -> Result<Box<dyn Relay>, RelayError> + 'a;
 
-/// What the gate asks of the door.
-pub trait Door: Send {
-    /// Opens the door for the configured time.
-    ///
-    /// # Errors
-    /// [`RelayError`] if it cannot be said that the door is open.
-    fn open(&mut self) -> Result<(), RelayError>;
-
-    /// Shuts the door now.
-    ///
-    /// # Errors
-    /// [`RelayError`] if it cannot be said that the door is shut.
-    fn shut(&mut self) -> Result<(), RelayError>;
-
-    /// Tells that the gate lives; called at least every second.
-    ///
-    /// # Errors
-    /// [`RelayError`] if whoever enforces the lease is gone.
-    fn alive(&mut self) -> Result<(), RelayError>;
-}
-
-/// Runs the keeper: reads orders until the input ends, and leaves the relay released.
+/// Runs the keeper: reads the settings, then orders until the input ends, and leaves the relay released.
 ///
 /// # Errors
-/// [`RelayError`] if the pin cannot be driven; the relay is released as far as it can be.
+/// [`RelayError`] if the settings are none or the pin cannot be driven; the relay is released as far as it can be.
 pub fn run(
-    config: &RelayConfig,
-    mut relay: Box<dyn Relay>,
     orders: impl BufRead + Send + 'static,
-    mut answers: impl Write,
+    answers: &mut dyn Write,
+    open: &mut Opener<'_>,
 ) -> Result<(), RelayError> {
     let (sender, inbox) = mpsc::channel();
     std::thread::Builder::new()
@@ -61,207 +43,138 @@ pub fn run(
             }
         })
         .map_err(|e| RelayError::Keeper(format!("no thread: {e}")))?;
-    let mut lease = Lease::new(config);
-    relay.set(lease.energised(monotonic_now()))?;
-    let mut driven = false;
+    // A gate that died before it had said anything has nothing to keep.
+    let Ok(first) = inbox.recv() else { return Ok(()) };
+    let settings = Settings::parse(&first).map_err(RelayError::Keeper)?;
+    let mut keeper = Keeper {
+        relay: open(&settings.relay)?,
+        lease: Lease::new(&settings.relay),
+        config: settings.relay,
+        driven: None,
+        open_for: None,
+        answers,
+    };
+    keeper.drive(monotonic_now(), ActReason::TimeUp)?;
+    keeper.say(&Said::Ready);
     loop {
         let now = monotonic_now();
-        let wanted = lease.energised(now);
-        if wanted != driven {
-            relay.set(wanted)?;
-            driven = wanted;
-        }
-        let wait = lease.until_change(now).unwrap_or(Duration::from_secs(3600));
+        keeper.drive(now, ActReason::TimeUp)?;
+        let wait = keeper.lease.until_change(now).unwrap_or(Duration::from_secs(3600));
         match inbox.recv_timeout(wait) {
-            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
-            Ok(order) => {
-                let now = monotonic_now();
-                lease.sign_of_life(now);
-                match order.trim() {
-                    "open" => lease.grant(now),
-                    "shut" => lease.revoke(),
-                    "alive" => {}
-                    other => log::warn!("relay keeper: order {other:?} is unknown"),
+            Ok(line) => match Order::parse(&line) {
+                Some((number, order)) => {
+                    let answer = keeper.obey(order, open)?;
+                    keeper.say(&Said::Answer(number, answer));
                 }
-                let wanted = lease.energised(now);
-                relay.set(wanted)?;
-                driven = wanted;
-                // A gate that does not listen any more will close the pipe; that ends the loop.
-                let _ = writeln!(answers, "ok").and_then(|()| answers.flush());
-            }
+                None => log::warn!("relay keeper: {line:?} is no order"),
+            },
         }
     }
-    relay.set(false)
+    keeper.relay.set(false)
 }
 
-/// The gate's side: a keeper process, started anew when it dies.
-pub struct KeeperDoor {
-    program: PathBuf,
-    config_path: PathBuf,
+/// The pin and its lease.
+struct Keeper<'a> {
     config: RelayConfig,
-    process: Option<Keeper>,
-}
-
-struct Keeper {
-    child: Child,
-    orders: ChildStdin,
-    answers: Receiver<String>,
-}
-
-impl KeeperDoor {
-    /// Starts a keeper for the relay of a configuration file.
-    ///
-    /// # Errors
-    /// [`RelayError`] if it cannot be started or cannot drive the pin.
-    pub fn start(program: &Path, config_path: &Path, config: &RelayConfig) -> Result<Self, RelayError> {
-        let mut door =
-            Self { program: program.into(), config_path: config_path.into(), config: config.clone(), process: None };
-        door.order("shut")?;
-        Ok(door)
-    }
-
-    fn order(&mut self, order: &str) -> Result<(), RelayError> {
-        if self.process.is_none() {
-            self.process = Some(Keeper::start(&self.program, &self.config_path)?);
-        }
-        // Just made, if it was not there.
-        let Some(keeper) = self.process.as_mut() else { return Err(RelayError::Keeper("not started".into())) };
-        let result = keeper.order(order);
-        if result.is_err() {
-            self.bury();
-        }
-        result
-    }
-
-    /// Ends a keeper that does not answer and releases the relay in its stead.
-    fn bury(&mut self) {
-        let Some(mut keeper) = self.process.take() else { return };
-        let _ = keeper.child.kill();
-        let _ = keeper.child.wait();
-        match super::open(&self.config).and_then(|mut relay| relay.set(false)) {
-            Ok(()) => log::error!("relay keeper died; the relay was released by the gate itself"),
-            Err(error) => log::error!("relay keeper died, and the relay cannot be released: {error}"),
-        }
-    }
-}
-
-impl Door for KeeperDoor {
-    fn open(&mut self) -> Result<(), RelayError> {
-        self.order("open")
-    }
-
-    fn shut(&mut self) -> Result<(), RelayError> {
-        self.order("shut")
-    }
-
-    fn alive(&mut self) -> Result<(), RelayError> {
-        self.order("alive")
-    }
-}
-
-impl Drop for KeeperDoor {
-    fn drop(&mut self) {
-        let Some(keeper) = self.process.take() else { return };
-        let Keeper { mut child, mut orders, .. } = keeper;
-        let _ = writeln!(orders, "shut");
-        // Closing its input makes the keeper release the relay and end.
-        drop(orders);
-        let until = Instant::now() + ANSWER;
-        while Instant::now() < until {
-            if matches!(child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        self.process = None;
-        let _ = child.kill();
-        let _ = child.wait();
-        if let Err(error) = super::open(&self.config).and_then(|mut relay| relay.set(false)) {
-            log::error!("the relay cannot be released: {error}");
-        }
-    }
-}
-
-impl Keeper {
-    fn start(program: &Path, config_path: &Path) -> Result<Self, RelayError> {
-        let failed = |what: &str, e: &dyn std::fmt::Display| RelayError::Keeper(format!("{what}: {e}"));
-        let mut child = Command::new(program)
-            .arg("relay-keeper")
-            .arg("--config")
-            .arg(config_path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|e| failed("cannot be started", &e))?;
-        let (Some(orders), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(RelayError::Keeper("has no pipes".into()));
-        };
-        let (sender, answers) = mpsc::channel();
-        std::thread::Builder::new()
-            .name("keeper-answers".into())
-            .spawn(move || {
-                for line in BufReader::new(output).lines() {
-                    if line.map_or(true, |line| sender.send(line).is_err()) {
-                        return;
-                    }
-                }
-            })
-            .map_err(|e| failed("no thread", &e))?;
-        Ok(Self { child, orders, answers })
-    }
-
-    fn order(&mut self, order: &str) -> Result<(), RelayError> {
-        // An answer that came too late belongs to an older order.
-        while self.answers.try_recv().is_ok() {}
-        writeln!(self.orders, "{order}")
-            .and_then(|()| self.orders.flush())
-            .map_err(|e| RelayError::Keeper(format!("{order}: {e}")))?;
-        match self.answers.recv_timeout(ANSWER * if order == "shut" { 4 } else { 1 }) {
-            Ok(answer) if answer == "ok" => Ok(()),
-            Ok(answer) => Err(RelayError::Keeper(format!("{order}: answered {answer:?}"))),
-            Err(_) => {
-                let state =
-                    self.child.try_wait().ok().flatten().map_or("does not answer".into(), |s| format!("ended ({s})"));
-                Err(RelayError::Keeper(format!("{order}: {state}")))
-            }
-        }
-    }
-}
-
-/// A door without a process: the lease in this one. For the demonstration and for tests.
-pub struct LocalDoor {
-    lease: Lease,
     relay: Box<dyn Relay>,
+    lease: Lease,
+    /// What the pin was last driven to, as far as that is known.
+    driven: Option<bool>,
+    /// The newest decision for which the door is open.
+    open_for: Option<u64>,
+    answers: &'a mut dyn Write,
 }
 
-impl LocalDoor {
-    /// A shut door.
-    #[must_use]
-    pub fn new(config: &RelayConfig, relay: Box<dyn Relay>) -> Self {
-        Self { lease: Lease::new(config), relay }
+impl Keeper<'_> {
+    fn obey(&mut self, order: Order, open: &mut Opener<'_>) -> Result<Answer, RelayError> {
+        let now = monotonic_now();
+        self.lease.sign_of_life(now);
+        // What ended before this order, ended for its own reason.
+        self.drive(now, ActReason::TimeUp)?;
+        match order {
+            Order::Alive => {}
+            Order::Shut(why) => {
+                self.lease.revoke();
+                self.drive(now, why)?;
+            }
+            // A gate that was stopped between its look at the clock and this line must not open for somebody who is gone.
+            Order::Open { expires, .. } if now > expires => return Ok(Answer::Refused(ActReason::TooOld)),
+            Order::Open { decision, .. } => {
+                if self.lease.grant(now).is_err() {
+                    return Ok(Answer::Refused(ActReason::DoorLimit));
+                }
+                self.drive(now, ActReason::TimeUp)?;
+                self.open_for = Some(decision);
+            }
+            Order::Settings(config) => {
+                if let Err(error) = self.change(*config, now, open) {
+                    return Ok(Answer::Failed(error.to_string()));
+                }
+            }
+        }
+        Ok(Answer::Ok)
     }
 
-    fn drive(&mut self) -> Result<(), RelayError> {
-        let wanted = self.lease.energised(monotonic_now());
-        self.relay.set(wanted)
+    /// Puts other settings into force: the same line is never let go, another one is driven before the old one is released.
+    fn change(&mut self, config: RelayConfig, now: Duration, open: &mut Opener<'_>) -> Result<(), RelayError> {
+        let same = same_line(&self.config, &config);
+        if !same && super::maybe_same_line(&self.config, &config) {
+            return Err(RelayError::Keeper(format!(
+                "pin {} is held, and cannot be handed to another driver or chip while the gate runs; restart the gate",
+                config.pin
+            )));
+        }
+        // Whoever is on their way through keeps their time, as long as it is the same lock on the same line.
+        let goes_on = same && self.config.lock == config.lock && self.config.active == config.active;
+        let mut lease = self.lease.clone();
+        if !goes_on {
+            lease.revoke();
+        }
+        lease.change(&config);
+        let energised = lease.energised(now);
+        if same {
+            self.relay.set_active(config.active);
+            if let Err(error) = self.relay.set(energised) {
+                self.relay.set_active(self.config.active);
+                self.driven = None;
+                return Err(error);
+            }
+        } else {
+            let mut other = open(&config)?;
+            other.set(energised)?;
+            // The old line is released by being dropped.
+            self.relay = other;
+        }
+        (self.config, self.lease, self.driven) = (config, lease, Some(energised));
+        if !goes_on {
+            self.tell_shut(ActReason::Reloaded);
+        }
+        Ok(())
     }
-}
 
-impl Door for LocalDoor {
-    fn open(&mut self) -> Result<(), RelayError> {
-        self.lease.sign_of_life(monotonic_now());
-        self.lease.grant(monotonic_now());
-        self.drive()
+    /// Drives the pin as the lease wants it, and tells of an opening that ended.
+    fn drive(&mut self, now: Duration, why: ActReason) -> Result<(), RelayError> {
+        let wanted = self.lease.energised(now);
+        if self.driven != Some(wanted) {
+            self.relay.set(wanted)?;
+            self.driven = Some(wanted);
+        }
+        if !self.lease.is_open(now) {
+            self.tell_shut(why);
+        }
+        Ok(())
     }
 
-    fn shut(&mut self) -> Result<(), RelayError> {
-        self.lease.revoke();
-        self.drive()
+    fn tell_shut(&mut self, why: ActReason) {
+        if let Some(decision) = self.open_for.take() {
+            self.say(&Said::Shut(Shut { decision, why }));
+        }
     }
 
-    fn alive(&mut self) -> Result<(), RelayError> {
-        self.lease.sign_of_life(monotonic_now());
-        self.drive()
+    /// A gate that does not listen any more will close the pipe; that ends the loop.
+    fn say(&mut self, said: &Said) {
+        let _ = writeln!(self.answers, "{}", said.line()).and_then(|()| self.answers.flush());
     }
 }

@@ -10,6 +10,14 @@ use crate::config::{Lock, RelayConfig};
 /// Time without a sign of life after which a fail-safe lock lets go.
 pub const LIFE_SIGN: Duration = Duration::from_secs(3);
 
+/// The door has been open for so long that a whole opening does not fit before the configured longest time.
+///
+/// An opening for a fraction of a second would only slam the door into somebody's face: whoever is refused by this is
+/// looked at again once the door has shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the door has been open for too long to be opened for a whole visit again; it must shut first")]
+pub struct DoorLimit;
+
 /// The state of the door.
 #[derive(Clone, Debug)]
 pub struct Lease {
@@ -34,13 +42,33 @@ impl Lease {
         }
     }
 
-    /// Opens the door for the configured time. While it is open, another visit prolongs it, at most to the configured
-    /// longest time since it was opened.
-    pub fn grant(&mut self, now: Duration) {
+    /// Opens the door for the configured time, never for less; the moment until which it stays open. While it is open,
+    /// another visit prolongs it, at most to the configured longest time since it was opened.
+    ///
+    /// # Errors
+    /// [`DoorLimit`] if less than the configured time would be left; a running opening then stays as it is.
+    pub fn grant(&mut self, now: Duration) -> Result<Duration, DoorLimit> {
         self.expire(now);
-        let began = self.running.map_or(now, |(began, _)| began);
-        let until = (now + self.open).min(began + self.longest);
-        self.running = Some((began, until.max(self.running.map_or(until, |(_, until)| until))));
+        let (began, before) = self.running.unwrap_or((now, now));
+        let until = now + self.open;
+        if until > began + self.longest {
+            return Err(DoorLimit);
+        }
+        let until = until.max(before);
+        self.running = Some((began, until));
+        Ok(until)
+    }
+
+    /// Whether the door is open at `now`.
+    pub fn is_open(&mut self, now: Duration) -> bool {
+        self.expire(now);
+        self.running.is_some()
+    }
+
+    /// Puts other times into force. An opening that runs keeps the time that it was given; the sign of life stays.
+    pub fn change(&mut self, config: &RelayConfig) {
+        let (running, last_sign) = (self.running, self.last_sign);
+        *self = Self { running, last_sign, ..Self::new(config) };
     }
 
     /// Closes the door now.
@@ -100,7 +128,7 @@ mod tests {
     fn the_door_opens_for_its_time_and_no_longer() {
         let mut l = lease(Lock::FailSecure);
         assert!(!l.energised(s(0.9)));
-        l.grant(s(1.0));
+        l.grant(s(1.0)).unwrap();
         assert!(l.energised(s(1.0)) && l.energised(s(3.9)));
         assert!(!l.energised(s(4.0)));
     }
@@ -108,11 +136,22 @@ mod tests {
     #[test]
     fn visits_that_follow_each_other_prolong_at_most_to_the_maximum() {
         let mut l = lease(Lock::FailSecure);
-        for k in 0..50 {
-            l.grant(s(1.0 + k as f32 * 0.1));
+        for k in 0..20 {
+            l.grant(s(1.0 + k as f32 * 0.1)).unwrap();
         }
-        assert!(l.energised(s(5.9)));
-        assert!(!l.energised(s(6.0)));
+        assert_eq!(l.grant(s(3.1)), Err(DoorLimit), "1.9 s after the opening, 3 s do not fit into 5 s any more");
+        assert!(l.energised(s(5.8)));
+        assert!(!l.energised(s(5.91)));
+        assert_eq!(l.grant(s(5.95)), Ok(s(5.95) + s(3.0)), "shut, it may open again");
+    }
+
+    #[test]
+    fn other_times_leave_a_running_opening_as_it_is() {
+        let mut l = lease(Lock::FailSecure);
+        l.grant(s(1.0)).unwrap();
+        l.change(&RelayConfig { open_seconds: 20.0, max_open_seconds: 20.0, ..RelayConfig::default() });
+        assert!(l.energised(s(3.9)));
+        assert!(!l.energised(s(4.0)));
     }
 
     #[test]
@@ -121,7 +160,7 @@ mod tests {
         assert!(!l.energised(s(0.0)));
         l.sign_of_life(s(1.0));
         assert!(l.energised(s(1.5)));
-        l.grant(s(2.0));
+        l.grant(s(2.0)).unwrap();
         assert!(!l.energised(s(2.5)));
         l.sign_of_life(s(5.0));
         assert!(l.energised(s(5.5)));
@@ -134,11 +173,31 @@ mod tests {
             let mut l = lease(Lock::FailSecure);
             let mut grants = grants;
             grants.sort_by(f32::total_cmp);
-            for at in &grants {
-                l.grant(s(*at));
+            let mut opened: Option<Duration> = None;
+            for at in grants.into_iter().map(s) {
+                if !l.is_open(at) {
+                    opened = None;
+                }
+                if let Ok(until) = l.grant(at) {
+                    let began = *opened.get_or_insert(at);
+                    prop_assert!(until <= began + s(5.0));
+                    prop_assert!(!l.clone().energised(until));
+                }
             }
-            let last = grants.last().copied().unwrap_or(0.0);
-            prop_assert!(!l.energised(s(last + 5.01)));
+        }
+
+        #[test]
+        fn what_is_granted_is_a_whole_opening(grants in prop::collection::vec(0.0f32..30.0, 1..60)) {
+            let mut l = lease(Lock::FailSecure);
+            let mut grants = grants;
+            grants.sort_by(f32::total_cmp);
+            for at in grants.into_iter().map(s) {
+                if l.grant(at).is_ok() {
+                    prop_assert!(l.clone().energised(at + s(2.999)));
+                } else {
+                    prop_assert!(l.is_open(at), "a door that is shut is never refused");
+                }
+            }
         }
     }
 }

@@ -58,6 +58,10 @@ impl Relay for RppalRelay {
         Ok(())
     }
 
+    fn set_active(&mut self, active: Level) {
+        self.active = active;
+    }
+
     fn describe(&self) -> String {
         format!("relay on {} of this Raspberry Pi", self.name)
     }

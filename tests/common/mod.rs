@@ -15,19 +15,19 @@ use std::{
 };
 
 use agegate::{
-    audit::{AuditError, Event},
+    audit::{self, AuditError, AuditLog, Event, Logged},
     camera::{
         Camera, CameraError,
         capture::{Capture, monotonic_now},
         replay::{Pace, ReplayCamera},
     },
-    config::{Config, RelayConfig, RelayDriver},
+    config::{Config, LogConfig, RelayConfig, RelayDriver},
     display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
     frame::Frame,
-    gate::{DecisionLog, Ended, Gate, Surroundings},
+    gate::{DecisionLog, Ended, Gate, GateParts, Surroundings},
     judge::Judge,
     policy::Outcome,
-    relay::{keeper::LocalDoor, simulated::SimulatedRelay},
+    relay::{door::LocalDoor, simulated::SimulatedRelay},
     visit::Decision,
 };
 use image::RgbImage;
@@ -130,22 +130,60 @@ impl Camera for ScriptedCamera {
     }
 }
 
-/// A log in memory that can be told to fail, as a full medium does.
-#[derive(Clone, Default)]
-pub struct MemoryLog {
+/// A real log in a folder of its own, watched, that can be told to fail as a full medium does, or to be slow.
+#[derive(Clone)]
+pub struct WatchedLog {
     pub events: Arc<Mutex<Vec<(Instant, Event)>>>,
     pub full: Arc<Mutex<bool>>,
+    /// Fails from this many records on.
+    pub room_for: Arc<Mutex<usize>>,
+    /// How long the writing of a decision takes.
+    pub slow: Arc<Mutex<Duration>>,
+    log: Arc<Mutex<AuditLog>>,
+    _folder: Arc<tempfile::TempDir>,
 }
 
-impl DecisionLog for MemoryLog {
-    fn append(&mut self, event: Event) -> Result<u64, AuditError> {
-        if *self.full.lock().unwrap() {
-            let source = std::io::Error::from_raw_os_error(28);
-            return Err(AuditError::Io { path: "memory".into(), action: "appending", source });
+impl Default for WatchedLog {
+    fn default() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = AuditLog::open(&LogConfig { folder: folder.path().into(), ..LogConfig::default() }).unwrap();
+        Self {
+            events: Arc::default(),
+            full: Arc::default(),
+            room_for: Arc::new(Mutex::new(usize::MAX)),
+            slow: Arc::default(),
+            log: Arc::new(Mutex::new(log)),
+            _folder: Arc::new(folder),
         }
-        let mut events = self.events.lock().unwrap();
-        events.push((Instant::now(), event));
-        Ok(events.len() as u64)
+    }
+}
+
+impl WatchedLog {
+    fn write<T>(&self, write: impl FnOnce(&mut AuditLog) -> Result<T, AuditError>) -> Result<T, AuditError> {
+        if *self.full.lock().unwrap() || self.events.lock().unwrap().len() >= *self.room_for.lock().unwrap() {
+            let source = std::io::Error::from_raw_os_error(28);
+            return Err(AuditError::Io { path: "full".into(), action: "appending", source });
+        }
+        let mut log = self.log.lock().unwrap();
+        let written = write(&mut log)?;
+        let mut last = None;
+        audit::reader::records(self._folder.path(), |record| last = Some(record)).unwrap();
+        self.events.lock().unwrap().push((Instant::now(), last.unwrap().event));
+        Ok(written)
+    }
+}
+
+impl DecisionLog for WatchedLog {
+    fn append(&mut self, event: Event) -> Result<u64, AuditError> {
+        self.write(|log| log.append(event))
+    }
+
+    fn append_decision(&mut self, decision: &Decision, model: &str, policy: String) -> Result<Logged, AuditError> {
+        let slow = *self.slow.lock().unwrap();
+        self.write(|log| {
+            std::thread::sleep(slow);
+            log.append_decision(decision, model, policy)
+        })
     }
 }
 
@@ -161,6 +199,24 @@ pub struct Story {
 impl Story {
     pub fn outcomes(&self) -> Vec<Outcome> {
         self.decisions.iter().map(|(d, _)| d.outcome).collect()
+    }
+
+    /// What the door did, as the log says.
+    pub fn acts(&self) -> Vec<(audit::Act, Option<audit::ActReason>)> {
+        let act = |event: &Event| match event {
+            Event::Act { act, reason, .. } => Some((*act, *reason)),
+            _ => None,
+        };
+        self.logged.iter().filter_map(|(_, event)| act(event)).collect()
+    }
+
+    /// How long each opening of the relay lasted.
+    pub fn openings(&self) -> Vec<Duration> {
+        self.relay
+            .windows(2)
+            .filter(|pair| pair[0].1 && !pair[1].1)
+            .map(|pair| pair[1].0.duration_since(pair[0].0))
+            .collect()
     }
 
     pub fn ever_opened(&self) -> bool {
@@ -184,7 +240,7 @@ impl Surroundings for Witness {
 }
 
 /// Plays a script to a whole gate and tells what happened. `prepare` may change the configuration.
-pub fn play(script: Vec<Act>, log: &MemoryLog, prepare: impl FnOnce(&mut Config)) -> Story {
+pub fn play(script: Vec<Act>, log: &WatchedLog, prepare: impl FnOnce(&mut Config)) -> Story {
     let mut config = Config {
         relay: RelayConfig {
             driver: RelayDriver::Simulated,
@@ -198,7 +254,7 @@ pub fn play(script: Vec<Act>, log: &MemoryLog, prepare: impl FnOnce(&mut Config)
     let relay = SimulatedRelay::new();
     let panel = RecordedDisplay::new(Texts::shipped("en"), 240, 320);
     let (camera, shown) = (ScriptedCamera::new(script), panel.clone());
-    let mut gate = Gate {
+    let mut gate = Gate::new(GateParts {
         judge: Judge::new(&config).unwrap(),
         capture: Capture::start(Box::new(move || camera.open()), true, true).unwrap(),
         log: Box::new(log.clone()),
@@ -206,7 +262,7 @@ pub fn play(script: Vec<Act>, log: &MemoryLog, prepare: impl FnOnce(&mut Config)
         display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone())))).unwrap(),
         trigger: None,
         start: config.start.clone(),
-    };
+    });
     let mut witness = Witness { decisions: Vec::new(), until: Instant::now() + Duration::from_secs(60) };
     gate.run(&mut witness);
     drop(gate);
@@ -214,9 +270,19 @@ pub fn play(script: Vec<Act>, log: &MemoryLog, prepare: impl FnOnce(&mut Config)
     Story { decisions: witness.decisions, screens: panel.shown(), relay: relay.history(), logged }
 }
 
+/// The run-time directory of the gates of a folder: tests do not see each other's gates.
+pub fn run_folder(folder: &Path) -> PathBuf {
+    folder.join("run")
+}
+
 /// Runs the program in a folder.
 pub fn agegate(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agegate")).current_dir(folder).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_agegate"))
+        .current_dir(folder)
+        .env("RUNTIME_DIRECTORY", run_folder(folder))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -248,6 +314,7 @@ impl Daemon {
             .args(subcommand)
             .arg("--config")
             .arg(config)
+            .env("RUNTIME_DIRECTORY", run_folder(config.parent().unwrap()))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -261,15 +328,37 @@ impl Daemon {
 
     /// Waits for a line with these words; when it came, and the line.
     pub fn wait_for(&self, what: &str) -> (Instant, String) {
+        self.lines_until(what).pop().unwrap()
+    }
+
+    /// Waits for a line with these words; every line up to it.
+    pub fn lines_until(&self, what: &str) -> Vec<(Instant, String)> {
         let until = Instant::now() + Duration::from_secs(20);
-        let mut seen = String::new();
+        let mut seen = Vec::new();
         while let Ok((at, line)) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if line.contains(what) {
-                return (at, line);
+            let found = line.contains(what);
+            seen.push((at, line));
+            if found {
+                return seen;
             }
-            seen += &(line + "\n");
         }
-        panic!("{what:?} did not come; this did:\n{seen}");
+        panic!("{what:?} did not come; this did:\n{}", seen.iter().map(|(_, l)| l.clone() + "\n").collect::<String>());
+    }
+
+    /// The lines that come within a time.
+    pub fn lines_for(&self, time: Duration) -> Vec<(Instant, String)> {
+        let until = Instant::now() + time;
+        let mut seen = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            seen.push(line);
+        }
+        seen
+    }
+
+    /// Ends it with SIGKILL, as a test does that has seen enough.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Sends a signal, such as `-TERM`.
@@ -280,6 +369,13 @@ impl Daemon {
     /// The processes it started that run a subcommand.
     pub fn started(&self, subcommand: &str) -> Vec<u32> {
         children(self.child.id(), subcommand)
+    }
+}
+
+impl Drop for Daemon {
+    /// A test that fails leaves no gate behind.
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

@@ -1,0 +1,162 @@
+//! The proof that a decision was written: only the log can make it, and only out of the decision that it wrote.
+//!
+//! Whatever opens the door begins with one of these, so that no later change can open it for what is not in the log.
+
+use std::time::Duration;
+
+use super::{ActReason, AuditError, AuditLog, Event};
+use crate::{camera::capture::monotonic_now, policy::Outcome, visit::Decision};
+
+/// A decision that the medium has.
+///
+/// It cannot be copied, and nobody but the log can make one:
+///
+/// ```compile_fail
+/// use std::time::Duration;
+/// use agegate::{audit::Logged, policy::Outcome};
+/// let forged = Logged { seq: 1, outcome: Outcome::Allow, captured: Duration::ZERO, synced: Duration::ZERO };
+/// ```
+///
+/// ```compile_fail
+/// use std::time::Duration;
+/// use agegate::{audit::Logged, policy::Outcome};
+/// let forged = Logged::new(1, Outcome::Allow, Duration::ZERO, Duration::ZERO);
+/// ```
+///
+/// ```compile_fail
+/// fn twice(logged: agegate::audit::Logged) -> [agegate::audit::Logged; 2] {
+///     [logged.clone(), logged]
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Logged {
+    seq: u64,
+    outcome: Outcome,
+    captured: Duration,
+    synced: Duration,
+}
+
+impl Logged {
+    pub(in crate::audit) fn new(seq: u64, outcome: Outcome, captured: Duration, synced: Duration) -> Self {
+        Self { seq, outcome, captured, synced }
+    }
+
+    /// Number of the decision's record.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What was decided.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Monotonic capture time of the frame that decided.
+    #[must_use]
+    pub fn captured(&self) -> Duration {
+        self.captured
+    }
+
+    /// Monotonic time at which the medium had the record.
+    #[must_use]
+    pub fn synced(&self) -> Duration {
+        self.synced
+    }
+
+    /// From the capture of the deciding frame to the moment at which the medium had the record.
+    #[must_use]
+    pub fn latency(&self) -> Duration {
+        self.synced.saturating_sub(self.captured)
+    }
+}
+
+impl AuditLog {
+    /// Writes a decision and waits until the medium has it.
+    ///
+    /// # Errors
+    /// As [`AuditLog::append`]; the decision then must not be acted on, and there is nothing to act with.
+    pub fn append_decision(
+        &mut self,
+        decision: &Decision,
+        model_hash: &str,
+        policy: String,
+    ) -> Result<Logged, AuditError> {
+        let seq = self.append(decision_event(decision, model_hash, policy, monotonic_now()))?;
+        Ok(Logged::new(seq, decision.outcome, decision.decided, monotonic_now()))
+    }
+}
+
+/// The log's record of a decision: rule 4 of the design says what may be in it.
+fn decision_event(decision: &Decision, model_hash: &str, policy: String, now: Duration) -> Event {
+    Event::Decision {
+        decision: decision.outcome,
+        reason: decision.reason,
+        band: decision.band,
+        confidence: decision.confidence.map(|c| (c * 100.0).round() / 100.0),
+        frames: decision.frames,
+        attempt: decision.attempt,
+        latency_ms: millis(now.saturating_sub(decision.decided)),
+        model: model_hash.chars().take(8).collect(),
+        policy,
+    }
+}
+
+/// What the door did, as a record.
+#[must_use]
+pub fn act_event(
+    decision: u64,
+    act: super::Act,
+    reason: Option<ActReason>,
+    detail: Option<String>,
+    latency: Option<Duration>,
+) -> Event {
+    Event::Act { decision, act, reason, detail, latency_ms: latency.map(millis) }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::reader, *};
+    use crate::{config::LogConfig, policy::Reason};
+
+    #[test]
+    fn what_was_written_and_what_is_proven_are_one_decision() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = AuditLog::open(&LogConfig { folder: folder.path().into(), ..LogConfig::default() }).unwrap();
+        let captured = monotonic_now();
+        for outcome in [Outcome::Refer, Outcome::Allow] {
+            let decision = Decision {
+                outcome,
+                reason: Reason::OldEnough,
+                band: None,
+                confidence: Some(0.987),
+                frames: 5,
+                attempt: 1,
+                began: captured,
+                decided: captured,
+            };
+            let logged = log.append_decision(&decision, "0123456789", "p".into()).unwrap();
+            assert_eq!((logged.outcome(), logged.captured()), (outcome, captured));
+            assert!(logged.synced() >= captured);
+            let mut last = None;
+            reader::records(folder.path(), |record| last = Some(record)).unwrap();
+            let last = last.unwrap();
+            assert_eq!(last.seq, logged.seq());
+            let Event::Decision { decision, model, .. } = last.event else { panic!("{last:?}") };
+            assert_eq!((decision, model.as_str()), (outcome, "01234567"));
+        }
+    }
+
+    #[test]
+    fn every_reason_is_the_word_that_the_log_has() {
+        for reason in ActReason::ALL {
+            assert_eq!(serde_json::to_string(&reason).unwrap(), format!("{:?}", reason.word()));
+        }
+    }
+}
