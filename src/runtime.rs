@@ -258,7 +258,14 @@ impl RunFile {
     /// # Errors
     /// [`RuntimeError`] if there is no directory for it, or another living gate drives the same pin.
     pub fn claim(config_path: &Path, config: &Config) -> Result<Self, RuntimeError> {
-        let folder = writable_folder()?;
+        Self::claim_in(&writable_folder()?, config_path, config)
+    }
+
+    /// The same in a given directory.
+    ///
+    /// # Errors
+    /// As [`RunFile::claim`].
+    pub fn claim_in(folder: &Path, config_path: &Path, config: &Config) -> Result<Self, RuntimeError> {
         let config_path = settled(config_path);
         let path = folder.join(file_name(&config_path));
         for other in every() {

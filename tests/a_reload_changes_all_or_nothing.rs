@@ -7,7 +7,7 @@ mod common;
 
 use std::{path::Path, time::Duration};
 
-use common::{Daemon, agegate, text, write_config_with_an_adult};
+use common::{Daemon, agegate, signal, text, write_config_with_an_adult};
 
 /// A fail-safe gate at work: the relay is energised, which locks the door.
 fn locked(folder: &Path, relay: &str) -> Daemon {
@@ -66,7 +66,7 @@ fn another_pin_is_driven_before_the_old_one_is_released() {
 #[test]
 fn a_pin_that_cannot_be_had_changes_nothing_at_all() {
     let folder = tempfile::tempdir().unwrap();
-    let mut daemon = locked(folder.path(), "open_seconds = 1.0");
+    let daemon = locked(folder.path(), "open_seconds = 1.0");
     let keeper = daemon.started("relay-keeper");
     // The new log folder and the new policy would do; the chip would not.
     rewrite(folder.path(), "driver = \"simulated\"", "driver = \"cdev\"\nchip = \"no such chip\"\npin = 3");
@@ -97,6 +97,23 @@ fn a_log_folder_that_cannot_be_used_changes_nothing_at_all() {
     lines.extend(daemon.lines_for(Duration::from_secs(4)));
     assert_eq!(moves(&lines), Vec::<&str>::new(), "{lines:?}");
     daemon.kill();
+}
+
+#[test]
+fn a_stopped_keeper_is_replaced_by_one_with_the_new_settings_and_does_not_hang_the_gate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = locked(folder.path(), "pin = 17");
+    rewrite(folder.path(), "pin = 17", "pin = 5");
+    let keeper = daemon.started("relay-keeper")[0];
+    signal("-STOP", keeper);
+    daemon.signal("-HUP");
+    let lines = daemon.lines_until("configuration read anew");
+    assert_eq!(moves(&lines).last(), Some(&"energised (pin 5)"), "{lines:?}");
+    assert_ne!(daemon.started("relay-keeper"), [keeper]);
+    daemon.signal("-TERM");
+    let asked = std::time::Instant::now();
+    assert!(daemon.child.wait().unwrap().success());
+    assert!(asked.elapsed() < Duration::from_secs(1));
 }
 
 #[test]

@@ -743,7 +743,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_the_log_opens_and_goes_on_when_there_is_room_again() {
+    fn what_could_not_begin_for_want_of_room_begins_with_the_next_record() {
         let error = AuditError::io(Path::new("f"), "appending")(std::io::ErrorKind::StorageFull.into());
         assert!(error.is_full());
         let folder = tempfile::tempdir().unwrap();

@@ -145,6 +145,9 @@ fn camera(args: &DemoArgs) -> (Opener, bool) {
     }
 }
 
+/// What the door did about a decision, and why.
+type Told = (Act, Option<ActReason>);
+
 /// What the demonstration shows and remembers.
 struct Show {
     panel: RecordedDisplay,
@@ -154,7 +157,7 @@ struct Show {
     last: Option<Screen>,
     /// Frames for the picture: what the camera saw, reduced, and what the display showed.
     strip: Vec<(RgbImage, Screen)>,
-    decisions: Vec<(Duration, Decision, Option<(Act, Option<ActReason>)>)>,
+    decisions: Vec<(Duration, Decision, Option<Told>)>,
 }
 
 /// Most frames of the animation: bounds memory where the demonstration watches a camera for long.

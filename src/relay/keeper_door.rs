@@ -345,15 +345,22 @@ impl Door for KeeperDoor {
         if *config == old {
             return Ok(());
         }
-        if !matches!(self.state, State::Up { .. }) {
+        // A keeper that was stopped must not hang the gate for as long as other settings may take.
+        let up = matches!(self.state, State::Up { .. }) && self.order(&Order::Alive, ANSWER).is_ok();
+        if !up {
             // No keeper holds a pin: the next one gets the new settings, or the old ones again.
             self.bury("the settings changed before it was ready");
             self.config = config.clone();
-            return self.start_and_wait().inspect_err(|_| self.config = old);
+            let started = self.start_and_wait();
+            if started.is_err() {
+                self.config = old.clone();
+                self.note_driven(vec![old])?;
+            }
+            return started;
         }
         // Whoever has to release the relay in between must know both lines.
         self.note_driven(vec![old.clone(), config.clone()])?;
-        let outcome = match self.order(&Order::Settings(Box::new(config.clone())), STARTING) {
+        let outcome = match self.order(&Order::Settings(Box::new(config.clone())), ANSWER * 4) {
             Ok(Answer::Ok) => Ok(()),
             Ok(Answer::Failed(what)) => Err(RelayError::Keeper(what)),
             Ok(Answer::Refused(why)) => Err(RelayError::Keeper(why.to_string())),
