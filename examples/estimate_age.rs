@@ -1,5 +1,7 @@
 //! How old does the nearest face of a picture look? `cargo run --release --example estimate_age -- PICTURE`
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use agegate::{
     picture,
     vision::{AgeModel, Chip, Detector, nearest},

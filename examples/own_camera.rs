@@ -1,6 +1,8 @@
 //! A camera of one's own: here one that shows the same picture again and again, ten times a second, through the thread that
 //! the gate uses. `cargo run --release --example own_camera -- PICTURE`
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use std::time::Duration;
 
 use agegate::{

@@ -1,6 +1,8 @@
 //! A panel of one's own: here a terminal, which shows the words of each screen and its picture in coarse blocks.
 //! `cargo run --release --example own_panel`
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use agegate::display::{Display, DisplayError, Screen, recorded::RecordedDisplay, texts::Texts};
 
 struct Terminal {

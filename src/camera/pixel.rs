@@ -420,7 +420,18 @@ impl Weights {
     }
 }
 
-/// Converts planes of any sharing (`across`, `down`), as Y4M files have them; `None` for grey.
+/// The two planes of chroma.
+#[derive(Clone, Copy, Debug)]
+pub struct ChromaPlanes<'a> {
+    /// The blue one.
+    pub u: &'a [u8],
+    /// The red one.
+    pub v: &'a [u8],
+    /// How many pixels share a sample, across and down.
+    pub sharing: (usize, usize),
+}
+
+/// Converts planes of any sharing, as Y4M files have them; `None` for grey.
 ///
 /// # Panics
 /// Never: planes that are shorter than the size needs give black.
@@ -429,14 +440,14 @@ pub fn planes_to_rgb(
     colour: Colour,
     (width, height): (usize, usize),
     luma: &[u8],
-    chroma: Option<(&[u8], &[u8], (usize, usize))>,
+    chroma: Option<ChromaPlanes<'_>>,
 ) -> RgbImage {
     let weights = colour.weights();
     let mut out = vec![0u8; width * height * 3];
     for (row, target) in out.chunks_exact_mut(width * 3).enumerate() {
         for (x, pixel) in target.chunks_exact_mut(3).enumerate() {
             let y = luma.get(row * width + x).copied().unwrap_or(0);
-            let (u, v) = chroma.map_or((128, 128), |(u, v, (across, down))| {
+            let (u, v) = chroma.map_or((128, 128), |ChromaPlanes { u, v, sharing: (across, down) }| {
                 let at = row / down * width.div_ceil(across) + x / across;
                 (u.get(at).copied().unwrap_or(128), v.get(at).copied().unwrap_or(128))
             });

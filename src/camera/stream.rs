@@ -135,7 +135,7 @@ impl Demuxer {
     pub fn feed(&mut self, more: &[u8]) {
         match &mut self.state {
             State::Telling(bytes) | State::Y4m { bytes, .. } | State::Raw { bytes, .. } => {
-                bytes.extend_from_slice(more)
+                bytes.extend_from_slice(more);
             }
             State::Jpeg(splitter) => splitter.feed(more),
             State::Failed => {}
@@ -323,7 +323,7 @@ impl Header {
         let (luma, rest) = bytes.split_at(self.width * self.height);
         let chroma = self.chroma.map(|sharing| {
             let (u, v) = rest.split_at(self.chroma_bytes());
-            (u, v, sharing)
+            pixel::ChromaPlanes { u, v, sharing }
         });
         pixel::planes_to_rgb(self.colour, (self.width, self.height), luma, chroma)
     }

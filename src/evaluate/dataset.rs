@@ -131,9 +131,9 @@ impl Dataset {
         for (number, source) in sources.iter().enumerate() {
             let mut set = Reader { source, number, found: Self::default(), been: Vec::new() };
             if source.path.is_dir() {
-                set.folder(&source.path)?
+                set.folder(&source.path)?;
             } else {
-                set.csv(&source.path)?
+                set.csv(&source.path)?;
             }
             let mut found = set.found;
             found.samples.sort_by(|a, b| a.path.cmp(&b.path));
