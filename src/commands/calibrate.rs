@@ -46,7 +46,7 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     let set = labelled::open(&args.data)?;
     let mut visits = Visits::begin(&eyes, &set, &wish.setting())?;
     tell(set.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)).chain(visits.unused.iter().cloned()));
-    let (policy, temperature) = choose(&mut visits, &eyes, &wish, dataset_hash(&set.samples))?;
+    let (policy, temperature) = choose(&mut visits, &eyes, &wish, &dataset_hash(&set.samples))?;
     let text = block(&policy, &temperature)?;
     match &args.out {
         Some(path) => {

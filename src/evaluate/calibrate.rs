@@ -142,7 +142,7 @@ pub fn choose(
     visits: &mut Visits,
     eyes: &Eyes,
     wish: &Wish,
-    dataset: String,
+    dataset: &str,
 ) -> Result<(Policy, Temperature), CalibrateError> {
     wish.check()?;
     enough(visits, wish)?;
@@ -154,7 +154,7 @@ pub fn choose(
     for surest in [guess.map(|k| k + (SUREST - k).div_ceil(2)), Some(SUREST)].into_iter().flatten() {
         let strictest = candidate(wish, &model, temperature.value, oldest_challenge(wish), surest);
         visits.extend(eyes, &wish.setting(), &strictest).map_err(|e| CalibrateError::Visits(e.to_string()))?;
-        match pick(visits, wish, &model, temperature.value, surest, &dataset) {
+        match pick(visits, wish, &model, temperature.value, surest, dataset) {
             Err(CalibrateError::Unreachable { .. }) if surest < SUREST => {}
             done => return Ok((done?, temperature)),
         }

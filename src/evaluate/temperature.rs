@@ -28,6 +28,9 @@ pub struct Case<'a> {
     pub person: usize,
 }
 
+/// A visit judged at a temperature that its fit did not see: cost before and after, stated probability and truth both times.
+type HeldOut = (f64, f64, (f32, bool), (f32, bool));
+
 const FOLDS: usize = 5;
 /// Temperatures that are tried: from 0.3 to 4 in equal ratios; between them the cost is a parabola.
 const STEPS: usize = 40;
@@ -75,7 +78,7 @@ pub fn fit_temperature(cases: &[Case<'_>], threshold: u8) -> Temperature {
         lowest(&sums)
     };
     let folds: Vec<f32> = (0..FOLDS).map(|fold| fit(&|c| fold_of(c) != fold)).collect();
-    let held_out: Vec<(f64, f64, (f32, bool), (f32, bool))> = cases
+    let held_out: Vec<HeldOut> = cases
         .par_iter()
         .filter_map(|case| {
             let fitted = folds[fold_of(case)];
