@@ -149,10 +149,15 @@ impl Dataset {
         Ok(whole)
     }
 
-    /// Name of a source in figures and reports.
+    /// Name of a source in figures and reports: that of its folder or file, or the whole path where two have the same.
     #[must_use]
     pub fn source_name(&self, number: usize) -> String {
-        self.sources.get(number).map_or_else(String::new, |s| s.path.display().to_string())
+        let Some(source) = self.sources.get(number) else { return String::new() };
+        let alike = self.sources.iter().filter(|s| s.path.file_name() == source.path.file_name()).count();
+        match source.path.file_name() {
+            Some(name) if alike == 1 => name.to_string_lossy().into_owned(),
+            _ => source.path.display().to_string(),
+        }
     }
 }
 
@@ -397,5 +402,16 @@ mod tests {
         for (line, what) in [("csv:3", "twenty"), ("csv:4", "does not exist"), ("csv:5", "2 fields")] {
             assert!(told.iter().any(|t| t.contains(line) && t.contains(what)), "{told:?}");
         }
+    }
+
+    #[test]
+    fn a_source_is_named_by_its_folder_unless_two_are_alike() {
+        let names = |paths: &[&str]| {
+            let sources = paths.iter().map(|p| Source { path: (*p).into(), input: Input::Chips }).collect();
+            let set = Dataset { sources, ..Dataset::default() };
+            (0..paths.len()).map(|k| set.source_name(k)).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["/x/chips", "portraits/"]), ["chips", "portraits"]);
+        assert_eq!(names(&["a/set", "b/set"]), ["a/set", "b/set"]);
     }
 }

@@ -28,7 +28,7 @@ pub struct Case<'a> {
     pub person: usize,
 }
 
-/// A visit that a fit did not see: costs before and after it, P(age >= T) before and after, each with the truth.
+/// A visit judged at a temperature that its fit did not see: cost before and after, stated probability and truth both times.
 type HeldOut = (f64, f64, (f32, bool), (f32, bool));
 
 const FOLDS: usize = 5;
