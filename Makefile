@@ -66,6 +66,7 @@ install:
 	install -D -m 0644 systemd/60-agegate.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-agegate.rules
 	test -e $(DESTDIR)/etc/agegate/agegate.toml || install -D -m 0644 config/agegate.toml $(DESTDIR)/etc/agegate/agegate.toml
 	install -D -m 0644 config/agegate.toml $(DESTDIR)$(PREFIX)/share/doc/agegate/agegate.toml
+	install -D -m 0644 systemd/agegate-libcamera.conf $(DESTDIR)$(PREFIX)/share/doc/agegate/agegate-libcamera.conf
 	$(BINARY) generate target/generated
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0644 target/generated/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
