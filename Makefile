@@ -5,7 +5,7 @@ PREFIX ?= /usr
 PYTHON ?= python3
 BINARY = target/release/agegate
 
-.PHONY: all build demo test test-browser lint bench models card policy install packages clean board-test board-soak soak fuzz arm-test deb
+.PHONY: all build demo test test-browser lint bench models card policy install packages clean board-test board-systemd board-soak soak fuzz arm-test deb
 
 all: build
 
@@ -77,6 +77,10 @@ install:
 # The arm64 binary on an emulated Raspberry Pi 3: kernel drivers, faults, power cuts. At most ten minutes after the build.
 board-test:
 	sh scripts/board_test.sh
+
+# The package under Debian's own systemd on the same board: Debian's root is made first, and docs/systemd-board.md written.
+board-systemd:
+	sh scripts/board_systemd.sh
 
 # Visitors come and go on the emulated board, whose clock goes several times slower than ours.
 board-soak:
