@@ -82,7 +82,7 @@ class Board:
 
     def _until_prompt(self, connection: socket.socket) -> str:
         text = b""
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         while not text.endswith(b"(qemu) "):
             data = connection.recv(65536)
             if not data:

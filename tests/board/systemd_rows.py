@@ -249,8 +249,8 @@ def removed(guest: DebianBoard) -> Result:
 
 def purged(guest: DebianBoard) -> Result:
     guest.sh("touch /var/lib/agegate/of-the-operator; rm /etc/agegate/slow-board.toml")
-    guest.sh("dpkg --purge agegate", 600)
-    left = guest.sh("find / -xdev -ipath '*agegate*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/var/lib/dpkg/*'", 600).split()
+    guest.sh("dpkg --purge agegate")
+    left = guest.sh("find / -xdev -ipath '*agegate*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/var/lib/dpkg/*'").split()
     if left != ["/var/lib/agegate", "/var/lib/agegate/of-the-operator"]:
         raise BoardError(f"after the purge there are still {left}")
     guest.sh("rm -r /var/lib/agegate")

@@ -61,13 +61,13 @@ def tried(guest: DebianBoard, name: str, row) -> Result | str:
     for last in (False, True):
         try:
             return row(guest)
-        except TooLate as error:
-            wrong = str(error)
+        except (TooLate, TimeoutError) as error:
+            wrong = str(error) or repr(error)
             if last or name in GROUND:
                 break
             print(f"again: {name}, which failed: {wrong[:1500]}", flush=True)
-        except (BoardError, TimeoutError) as error:
-            wrong = str(error) or repr(error)
+        except BoardError as error:
+            wrong = str(error)
             break
         except Exception:  # noqa: BLE001 - every failure is reported, the other rows go on
             wrong = traceback.format_exc()
@@ -89,7 +89,12 @@ def boot(card: Path, rows: dict, only: list[str]) -> tuple[dict[str, Result | st
     results: dict[str, Result | str] = {}
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="run-", dir=WORK) as work, Board(FOLDER, Path(work), card, KERNEL_OPTIONS) as board:
-        guest = DebianBoard(board)
+        try:
+            guest = DebianBoard(board)
+        except BoardError as error:
+            ground = next(name for name in rows if name in GROUND)
+            print(f"FAILED {ground}: {error}", flush=True)
+            return {ground: str(error)}, "not at all"
         booted = f"{board.now():.0f} s by the board's clock, {time.monotonic() - began:.0f} s here"
         print(f"booted: {booted}", flush=True)
         for name, row in rows.items():
