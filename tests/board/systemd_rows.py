@@ -120,6 +120,7 @@ def daemon_hangs(guest: DebianBoard) -> Result:
     if guest.board.wait_until(lambda: guest.restarts() > restarts or None, 15 + 5, 0.5) is None:
         raise TooLate(f"the watchdog has not acted after {guest.board.now() - stopped:.1f} s")
     acted = guest.board.now() - stopped
+    guest.gate_says("Watchdog timeout", 5)
     guest.restarted(daemon)
     return Result(f"SIGSTOP: the lease ends {OPEN_SECONDS:.0f} s after the opening; systemd's watchdog has killed the gate and starts it again after {acted:.0f} s", f"shut after {shut:.2f} s")
 
