@@ -5,7 +5,7 @@ PREFIX ?= /usr
 PYTHON ?= python3
 BINARY = target/release/agegate
 
-.PHONY: all build demo test test-browser lint bench models card policy config install packages clean board-test board-soak soak fuzz arm-test deb
+.PHONY: all build demo test test-browser lint bench models card policy config install packages clean board-test board-systemd board-soak soak fuzz arm-test deb
 
 all: build
 
@@ -75,6 +75,7 @@ install:
 	install -D -m 0644 systemd/60-agegate.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-agegate.rules
 	test -e $(DESTDIR)/etc/agegate/agegate.toml || install -D -m 0644 config/agegate.toml $(DESTDIR)/etc/agegate/agegate.toml
 	install -D -m 0644 config/agegate.toml $(DESTDIR)$(PREFIX)/share/doc/agegate/agegate.toml
+	install -D -m 0644 systemd/agegate-libcamera.conf $(DESTDIR)$(PREFIX)/share/doc/agegate/agegate-libcamera.conf
 	$(BINARY) generate target/generated
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0644 target/generated/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
@@ -85,6 +86,10 @@ install:
 # The arm64 binary on an emulated Raspberry Pi 3: kernel drivers, faults, power cuts. At most ten minutes after the build.
 board-test:
 	sh scripts/board_test.sh
+
+# The package under Debian's own systemd on the same board: Debian's root is made first, and docs/systemd-board.md written.
+board-systemd:
+	sh scripts/board_systemd.sh
 
 # Visitors come and go on the emulated board, whose clock goes several times slower than ours.
 board-soak:

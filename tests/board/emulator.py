@@ -35,14 +35,14 @@ class TooLate(BoardError):
 class Board:
     """A running board. Use it as a context: leaving it kills the emulator."""
 
-    def __init__(self, image: Path, work: Path, disk: Path | None = None):
+    def __init__(self, image: Path, work: Path, disk: Path | None = None, kernel_options: str = ""):
         self.console_path, self.monitor_path = work / "console", work / "monitor"
         for path in (self.console_path, self.monitor_path):
             path.unlink(missing_ok=True)
         command = [
             "qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on", "-display", "none", "-no-reboot",
             "-kernel", image / "kernel", "-initrd", image / "initramfs", "-dtb", image / "board.dtb",
-            "-append", "console=ttyAMA0,115200 iomem=relaxed panic=-1 rdinit=/init loglevel=4",
+            "-append", f"console=ttyAMA0,115200 iomem=relaxed panic=-1 rdinit=/init loglevel=4 {kernel_options}",
             "-chardev", f"socket,id=console,path={self.console_path},server=on,wait=off", "-serial", "chardev:console",
             "-chardev", f"socket,id=monitor,path={self.monitor_path},server=on,wait=off", "-mon", "chardev=monitor",
         ]
@@ -82,7 +82,7 @@ class Board:
 
     def _until_prompt(self, connection: socket.socket) -> str:
         text = b""
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         while not text.endswith(b"(qemu) "):
             data = connection.recv(65536)
             if not data:

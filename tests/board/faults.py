@@ -50,6 +50,26 @@ def refuses_to_start(guest: Guest, pattern: str) -> str:
     return said[0]
 
 
+# `/proc/devices` has it on Raspberry Pi OS (drivers/dma-buf/dma-heap.c); Debian's kernel is built without it.
+NOT_IN_DEBIAN = "dma_heap"
+
+
+def device_classes(guest: Guest, units: str) -> str:
+    """The classes of devices that units name; systemd passes over one that the kernel does not have without a word."""
+    named = re.findall(r"^DeviceAllow=char-(\S+)", units, re.M)
+    known = re.findall(r"^ *\d+ (\S+)", guest.sh("cat /proc/devices"), re.M)
+    unknown = [name for name in named if name not in [*known, NOT_IN_DEBIAN]]
+    if unknown or not named:
+        raise BoardError(f"the kernel has no class {unknown}; it has {sorted(set(known))}")
+    said = ", ".join(f"`{name}`" for name in named if name in known)
+    return said if set(named) <= set(known) else f"{said} (and not `{NOT_IN_DEBIAN}`, which Debian's kernel is built without)"
+
+
+def classes_exist(guest: Guest) -> Result:
+    units = "".join((ROOT / "systemd" / name).read_text() for name in ("agegate.service", "agegate-libcamera.conf"))
+    return Result(f"the kernel has each class of devices that unit and drop-in allow: {device_classes(guest, units)}", "-")
+
+
 def gate_killed(guest: Guest) -> Result:
     guest.configure()
     guest.start()
@@ -203,4 +223,5 @@ FAULTS = {
     "configuration with an unknown key": unknown_key,
     "SPI device gone, and back": display_gone,
     "wall clock set back a day, then forward two": clock_set,
+    "devices that systemd's unit allows": classes_exist,
 }

@@ -32,13 +32,13 @@ def fetch(folder: Path) -> None:
     (folder / "complete").touch()
 
 
-def module_files(root: Path) -> list[Path]:
-    """The wanted modules with their dependencies, in loading order, relative to `root`."""
+def module_files(root: Path, names: list[str]) -> list[Path]:
+    """The named modules with their dependencies, in loading order, relative to `root`."""
     release = next((root / "lib/modules").iterdir()).name
     if not (root / "lib/modules" / release / "modules.dep.bin").exists():
         run("depmod", "-b", root, release)
     files: list[Path] = []
-    for name in MODULES:
+    for name in names:
         output = run("modprobe", "--show-depends", "-d", root, "-S", release, name)
         for line in output.splitlines():
             kind, _, path = line.partition(" ")
@@ -100,7 +100,7 @@ def build(folder: Path, binary: Path, files: dict[str, Path]) -> Path:
     shutil.copy(packages / "usr/bin/v4l2-ctl", root / "usr/bin/v4l2-ctl")
     shutil.copy(binary, root / "usr/bin/agegate")
     order = []
-    for module in module_files(packages):
+    for module in module_files(packages, MODULES):
         shutil.copy(module, root / "modules" / module.name)
         order.append(module.name)
     (root / "modules/order").write_text("\n".join(order) + "\n")
@@ -114,11 +114,16 @@ def build(folder: Path, binary: Path, files: dict[str, Path]) -> Path:
         shutil.copy(file, target)
     archive = subprocess.run("find . | cpio --quiet -o -H newc -R 0:0", shell=True, cwd=root, check=True, stdout=subprocess.PIPE).stdout
     (folder / "initramfs").write_bytes(archive)
+    kernel_and_tree(folder, packages)
+    return folder
+
+
+def kernel_and_tree(folder: Path, packages: Path) -> None:
+    """Puts the kernel and the board's device tree into `folder`."""
     kernel = next((packages / "boot").glob("vmlinuz-*"))
     shutil.copy(kernel, folder / "kernel")
     tree = next((packages / "usr/lib").glob("linux-image-*/broadcom/bcm2837-rpi-3-b.dtb"))
     device_tree(tree, folder / "board.dtb", gpio_spi=emulator_version() < 8)
-    return folder
 
 
 NEEDED = {"libc", "libm", "libgcc_s", "libpthread", "libdl", "librt", "libstdc++", "libudev", "libv4l2", "libv4l1", "libv4l2rds", "libv4lconvert", "libjpeg", "libz"}
