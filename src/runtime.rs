@@ -360,7 +360,7 @@ pub fn clear_keeper(left: &Running) {
     keeper.kill(Duration::from_secs(1));
 }
 
-/// The relay that a configuration file names, whatever else is in it: only the [relay] table has to be readable, and of
+/// The relay that a configuration file names, whatever else is in it: only the `[relay]` table has to be readable, and of
 /// that only what is needed to release a relay.
 ///
 /// # Errors

@@ -24,6 +24,13 @@ pub const MAX_AGE: Duration = Duration::from_secs(2);
 ///
 /// The door takes nothing else, and takes it away:
 ///
+/// ```
+/// use agegate::relay::{door::Door, permit::Permit};
+/// fn once(door: &mut dyn Door, permit: Permit) {
+///     let _ = door.open(permit);
+/// }
+/// ```
+///
 /// ```compile_fail
 /// use agegate::relay::{door::Door, permit::Permit};
 /// fn twice(door: &mut dyn Door, permit: Permit) {
