@@ -8,8 +8,9 @@ use std::time::Duration;
 use agegate::{
     camera::{
         Camera, CameraError,
-        capture::{Capture, Captured, monotonic_now},
+        capture::{Capture, Captured},
     },
+    clock::monotonic_now,
     frame::Frame,
     picture,
     vision::Detector,

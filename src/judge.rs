@@ -56,7 +56,7 @@ pub struct Judge {
 }
 
 /// The part of the picture whose faces count.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Region([f32; 4]);
 
 impl Region {
@@ -117,6 +117,9 @@ impl Judge {
             && self.quality == other.quality
             && self.policy == other.policy
             && self.tracker.settings() == other.tracker.settings()
+            && self.in_force == other.in_force
+            && self.turn == other.turn
+            && self.region == other.region
     }
 
     /// The age model in use.

@@ -4,7 +4,7 @@ use gpio_cdev::{LineHandle, LineRequestFlags};
 
 use crate::{
     config::{Level, StartConfig, StartMode},
-    relay::chip::{self, ChipError},
+    gpio::{self, ChipError},
 };
 
 /// Why button or sensor cannot be read.
@@ -59,7 +59,7 @@ impl LineTrigger {
             let line = name.clone();
             move |source| TriggerError::Line { line, action, source }
         };
-        let line = chip::line(&config.chip, config.line)?;
+        let line = gpio::line(&config.chip, config.line)?;
         let handle = line
             .request(LineRequestFlags::INPUT, 0, "agegate start")
             .map_err(failed("requesting it (does another program hold it?)"))?;

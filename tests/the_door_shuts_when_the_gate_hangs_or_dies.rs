@@ -14,7 +14,7 @@ use std::{
 
 use agegate::{
     audit::ActReason,
-    camera::capture::monotonic_now,
+    clock::monotonic_now,
     config::{Lock, RelayConfig, RelayDriver},
     relay::{
         door::Shut,

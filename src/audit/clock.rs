@@ -11,7 +11,7 @@ use std::{path::Path, time::Duration};
 use jiff::Timestamp;
 
 use super::Record;
-use crate::camera::capture::monotonic_now;
+use crate::clock::monotonic_now;
 
 /// Most that counts for a time without power when the clock is not known to be right.
 pub const UNSURE: Duration = Duration::from_secs(24 * 3600);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{ActReason, AuditError, AuditLog, Event};
-use crate::{camera::capture::monotonic_now, policy::Outcome, visit::Decision};
+use crate::{clock::monotonic_now, policy::Outcome, visit::Decision};
 
 /// A decision that the medium has.
 ///

@@ -17,14 +17,6 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(500);
 /// Time with broken frames and no good one after which the camera counts as lost. Some cameras break most of their frames.
 const BROKEN_FOR: Duration = Duration::from_secs(3);
 
-/// The monotonic clock, which is that of V4L2's time stamps too.
-#[must_use]
-pub fn monotonic_now() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    // The monotonic clock of Linux is never negative.
-    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
-}
-
 /// What the capture thread has for the deciding one.
 #[derive(Debug)]
 pub enum Captured {

@@ -17,10 +17,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
     Camera, CameraError,
-    capture::monotonic_now,
     stream::{Demuxer, Kind, Packet},
 };
-use crate::frame::Frame;
+use crate::{clock::monotonic_now, frame::Frame};
 
 /// Bytes read at once: as many as a pipe holds.
 const CHUNK: usize = 64 * 1024;

@@ -118,7 +118,7 @@ impl Camera for ReplayCamera {
             let started = *self.started.get_or_insert_with(Instant::now);
             std::thread::sleep(captured.saturating_sub(started.elapsed()));
             // A camera's frames carry the clock's time, not the recording's.
-            return Ok(Frame { pixels, captured: super::capture::monotonic_now(), sequence: self.count });
+            return Ok(Frame { pixels, captured: crate::clock::monotonic_now(), sequence: self.count });
         }
         Ok(Frame { pixels, captured, sequence: self.count })
     }

@@ -18,12 +18,10 @@ use v4l::{
 };
 
 use super::{
-    BrokenFrame, Camera, CameraError,
-    capture::monotonic_now,
-    controls,
+    BrokenFrame, Camera, CameraError, controls,
     pixel::{self, Colour, Matrix, PixelFormat, Range},
 };
-use crate::{config::CameraConfig, frame::Frame};
+use crate::{clock::monotonic_now, config::CameraConfig, frame::Frame};
 
 const BUFFERS: u32 = 4;
 /// A time stamp further off than this is not from the monotonic clock.

@@ -12,8 +12,9 @@ use crate::{
     config::{CameraSource, Config, DisplayDriver, RelayConfig, RelayDriver, StartMode},
     display::panel,
     frame::Frame,
+    gpio,
     judge::Judge,
-    relay::{self, chip},
+    relay,
     runtime::{self, Condition, Running},
     say,
     vision::Detector,
@@ -92,7 +93,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
     }
     list.of("decision log", AuditLog::probe(&config.log));
     free_space(&mut list, &config.log.folder);
-    for (path, label, lines) in chip::list() {
+    for (path, label, lines) in gpio::list() {
         say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
     }
     Ok(if list.failed == 0 { Exit::Success } else { Exit::Found })

@@ -6,6 +6,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,14 +19,14 @@ use image::{
     imageops::{self, FilterType},
 };
 
-use super::{Exit, Outcome};
+use super::{Exit, Outcome, chain};
 use crate::{
     audit::{
         Act, ActReason, AuditLog, key,
         verify::{Against, verify},
     },
     camera::{
-        Camera,
+        Camera, CameraError, Retry,
         capture::{Capture, Opener},
         replay::{Pace, ReplayCamera, is_device},
         v4l2::V4l2Camera,
@@ -52,6 +56,10 @@ const SHEET: &str = "contact-sheet.png";
 /// # Errors
 /// If the frames cannot be read or the results cannot be written.
 pub fn run(args: &DemoArgs) -> Outcome {
+    let stop = stop_flag()?;
+    if let Some(path) = args.frames.as_deref().filter(|path| !is_device(path)) {
+        try_recording(path)?;
+    }
     let made = MadeFolder::open(&args.out)?;
     for name in [GIF, SHEET].map(String::from).into_iter().chain(Screen::ALL.map(screen_name)) {
         made.may_write(&name)?;
@@ -92,7 +100,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
         policy.challenge_age,
         if args.frames.is_none() { "The visitors do not exist: their faces are means of many." } else { "" }
     );
-    let mut show = Show::new(panel, relay.clone(), args.quiet);
+    let mut show = Show::new(panel, relay.clone(), args.quiet, stop);
     gate.run(&mut show);
     drop(gate);
     show.summary();
@@ -101,6 +109,34 @@ pub fn run(args: &DemoArgs) -> Outcome {
     say!("\ndecision log: {}: {} records, {}", log_folder.display(), report.records, report.verdict());
     say!("display: {0}/{GIF}, {0}/{SHEET}", args.out.display());
     Ok(Exit::Success)
+}
+
+/// Set by Ctrl-C: a camera has no end of its own, and what was seen until then is shown.
+fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The second one ends the program at once.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// Whether there is a picture in the recording at all: the capture thread would try a camera again and again.
+fn try_recording(path: &Path) -> Result<(), CameraError> {
+    let mut camera = ReplayCamera::open(&[path.to_owned()], RATE, Pace::AtOnce)?;
+    let mut broken = None;
+    loop {
+        match camera.next_frame() {
+            Ok(_) => return Ok(()),
+            Err(error) if error.retry() == Retry::NextFrame => broken = broken.or(Some(error)),
+            Err(CameraError::End) => {
+                let what = broken.map_or_else(|| "no picture in it".into(), |error| chain(&error));
+                return Err(CameraError::Recording { path: path.display().to_string(), what });
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A demonstration begins with an empty log each time: in `log`, or in `log-2` and so on where there was one before.
@@ -136,12 +172,17 @@ fn camera(args: &DemoArgs) -> (Opener, bool) {
             let config = CameraConfig { device: path, ..CameraConfig::default() };
             (Box::new(move || Ok(Box::new(V4l2Camera::open(&config)?) as Box<dyn Camera>)), false)
         }
-        Some(path) => (
-            Box::new(move || {
+        Some(path) => {
+            let played = AtomicBool::new(false);
+            let open = move || {
+                // A recording that fails in its middle is over, not to be begun again.
+                if played.swap(true, Ordering::Relaxed) {
+                    return Err(CameraError::End);
+                }
                 Ok(Box::new(ReplayCamera::open(std::slice::from_ref(&path), RATE, Pace::RealTime)?) as Box<dyn Camera>)
-            }),
-            true,
-        ),
+            };
+            (Box::new(open), true)
+        }
     }
 }
 
@@ -153,6 +194,7 @@ struct Show {
     panel: RecordedDisplay,
     relay: SimulatedRelay,
     quiet: bool,
+    stop: Arc<AtomicBool>,
     began: Instant,
     last: Option<Screen>,
     /// Frames for the picture: what the camera saw, reduced, and what the display showed.
@@ -164,8 +206,9 @@ struct Show {
 const MOST_FRAMES: usize = 400;
 
 impl Show {
-    fn new(panel: RecordedDisplay, relay: SimulatedRelay, quiet: bool) -> Self {
-        Self { panel, relay, quiet, began: Instant::now(), last: None, strip: Vec::new(), decisions: Vec::new() }
+    fn new(panel: RecordedDisplay, relay: SimulatedRelay, quiet: bool, stop: Arc<AtomicBool>) -> Self {
+        let began = Instant::now();
+        Self { panel, relay, quiet, stop, began, last: None, strip: Vec::new(), decisions: Vec::new() }
     }
 
     fn summary(&self) {
@@ -262,7 +305,7 @@ fn beside(seen: &RgbImage, screen: &RgbImage) -> RgbImage {
 
 impl Surroundings for Show {
     fn asked(&mut self) -> Option<Ended> {
-        None
+        self.stop.load(Ordering::Relaxed).then_some(Ended::Stopped)
     }
 
     fn progress(&mut self) {}

@@ -1,7 +1,7 @@
 //! `agegate detect`: faces, scores and landmarks of pictures.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -49,10 +49,12 @@ pub fn run(args: &DetectArgs) -> Outcome {
     let files = pictures_in(&args.paths)?;
     let annotated = args.annotate.as_deref().map(MadeFolder::open).transpose()?;
     let bar = progress_bar(files.len() as u64, "pictures");
+    let names = names_of_their_own(&files);
     let results: Vec<(PathBuf, Result<Vec<Face>, String>)> = files
         .into_par_iter()
-        .map(|path| {
-            let found = search(&detector, &path, score, annotated.as_ref());
+        .zip(names)
+        .map(|(path, name)| {
+            let found = search(&detector, &path, score, annotated.as_ref().map(|folder| (folder, name.as_str())));
             bar.inc(1);
             (path, found)
         })
@@ -90,18 +92,40 @@ fn is_faces(before: &[u8]) -> bool {
     faces.is_ok_and(|faces| faces.values().flatten().all(|face| face.keys().eq(keys)))
 }
 
-fn search(detector: &Detector, path: &Path, score: f32, annotated: Option<&MadeFolder>) -> Result<Vec<Face>, String> {
+fn search(
+    detector: &Detector,
+    path: &Path,
+    score: f32,
+    annotated: Option<(&MadeFolder, &str)>,
+) -> Result<Vec<Face>, String> {
     let mut picture = picture::open(path).map_err(|e| e.to_string())?;
     let found = detector.detect_above(&picture, score).map_err(|e| format!("{}: {e}", path.display()))?;
-    if let Some(folder) = annotated {
+    if let Some((folder, name)) = annotated {
         for face in &found {
             draw(&mut picture, face);
         }
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let png = picture::png(&picture).map_err(|e| format!("{}: {e}", path.display()))?;
         folder.write(&format!("{name}.faces.png"), &png).map_err(|e| e.to_string())?;
     }
     Ok(found)
+}
+
+/// A name for the result of each picture: its own without the ending, with a number where another picture has it already.
+fn names_of_their_own(files: &[PathBuf]) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let mut names = Vec::with_capacity(files.len());
+    for path in files {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut name = stem.clone();
+        for number in 2.. {
+            if taken.insert(name.clone()) {
+                break;
+            }
+            name = format!("{stem}-{number}");
+        }
+        names.push(name);
+    }
+    names
 }
 
 /// The pictures named by files and folders; folders are searched one level deep, in the order of names.
@@ -122,7 +146,7 @@ pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
         files.append(&mut inside.map_err(|e| format!("{}: cannot read the folder: {e}", path.display()))?);
     }
     if files.is_empty() {
-        return Err("no JPEG or PNG picture found".into());
+        return Err(format!("no picture found ({})", picture::KINDS));
     }
     Ok(files)
 }
@@ -164,5 +188,16 @@ fn draw(picture: &mut RgbImage, face: &Face) {
     for p in face.landmarks {
         let (x, y) = (p.x as i32, p.y as i32);
         fill(x - wide, y - wide, x + wide + 1, y + wide + 1, Rgb([255, 70, 40]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namesakes_get_results_of_their_own() {
+        let files = ["a/x.jpg", "b/x.jpg", "a/x-2.jpg", "a/x.png", "a/y.jpg"].map(PathBuf::from);
+        assert_eq!(names_of_their_own(&files), ["x", "x-2", "x-2-2", "x-3", "y"]);
     }
 }

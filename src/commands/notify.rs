@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use crate::camera::capture::monotonic_now;
+use crate::clock::monotonic_now;
 
 /// What can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

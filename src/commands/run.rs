@@ -43,6 +43,7 @@ pub fn run(args: &RunArgs) -> Outcome {
     let (mut gate, run_file) = build(&config, judge, path)?;
     notify(Tell::Ready);
     log::info!("agegate {} runs; policy {}", env!("CARGO_PKG_VERSION"), gate.policy());
+    log::info!("policy: {}", gate.policy_statement());
     let mut around =
         Daemon { signals: &signals, path, last_fed: Instant::now() - Duration::from_secs(60), preparing: None };
     loop {
@@ -65,6 +66,7 @@ pub fn run(args: &RunArgs) -> Outcome {
             Ok(next) => {
                 config = next;
                 log::info!("configuration read anew; policy {}", gate.policy());
+                log::info!("policy: {}", gate.policy_statement());
             }
             Err(error) => {
                 log::error!("the new configuration is not used, the old one stays in force: {error}");
@@ -122,7 +124,7 @@ fn reload(
     judge: Judge,
 ) -> Result<Config, String> {
     let said = |e: &(dyn std::error::Error + 'static)| chain(e);
-    let same_folder = next.log.folder == old.log.folder;
+    let same_folder = (&next.log.folder, &next.log.key_file) == (&old.log.folder, &old.log.key_file);
     let log = match same_folder {
         true => None,
         false => Some(Box::new(AuditLog::open(&next.log).map_err(|e| said(&e))?) as Box<dyn DecisionLog>),

@@ -1,7 +1,7 @@
 //! Pins that cannot be: one line for two purposes, or a line that the panel's SPI bus drives.
 //!
 //! A line is a chip and a number: equal numbers on different chips are different lines. Which lines a chip has is only known
-//! when it is opened; [`crate::relay::chip::line`] says it then.
+//! when it is opened; [`crate::gpio::line`] says it then.
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ use ssd1306::{Ssd1306, mode::DisplayConfig as _, rotation::DisplayRotation, size
 use super::{Display, DisplayError, Screen, canvas::Canvas, recorded::NoDisplay, screens, texts::Texts};
 use crate::{
     config::{DisplayConfig, DisplayDriver},
-    relay::chip,
+    gpio,
 };
 
 /// Bytes that go out in one transfer; the kernel's spidev takes 4096 unless told otherwise.
@@ -127,7 +127,7 @@ fn open_spi(config: &DisplayConfig) -> Result<SpidevDevice, DisplayError> {
 
 fn output(label: &str, line: u32, what: &str) -> Result<CdevPin, DisplayError> {
     let failed = |detail: String| DisplayError::Open { what: format!("line {line} of {label:?} ({what})"), detail };
-    let line = chip::line(label, line).map_err(|e| failed(e.to_string()))?;
+    let line = gpio::line(label, line).map_err(|e| failed(e.to_string()))?;
     let handle =
         line.request(gpio_cdev::LineRequestFlags::OUTPUT, 1, "agegate display").map_err(|e| failed(e.to_string()))?;
     CdevPin::new(handle).map_err(|e| failed(e.to_string()))

@@ -16,7 +16,8 @@ use answer::{Answer, DoorIs};
 
 use crate::{
     audit::{Act, ActReason, Event, Logged, logged::act_event},
-    camera::capture::{Captured, monotonic_now},
+    camera::capture::Captured,
+    clock::monotonic_now,
     config::StartMode,
     display::Screen,
     frame::Frame,
@@ -76,6 +77,12 @@ impl Gate {
     #[must_use]
     pub fn policy(&self) -> String {
         self.parts.judge.policy().identity()
+    }
+
+    /// What the policy in force was measured to do, or why that does not hold.
+    #[must_use]
+    pub fn policy_statement(&self) -> String {
+        self.parts.judge.policy_statement()
     }
 
     /// Whether another judge would judge otherwise than the one in force.

@@ -4,8 +4,11 @@ use embedded_hal::digital::OutputPin;
 use gpio_cdev::LineRequestFlags;
 use linux_embedded_hal::CdevPin;
 
-use super::{Relay, RelayError, chip, level};
-use crate::config::{Level, RelayConfig};
+use super::{Relay, RelayError, level};
+use crate::{
+    config::{Level, RelayConfig},
+    gpio,
+};
 
 /// A line of a GPIO chip.
 pub struct CdevRelay {
@@ -29,7 +32,7 @@ impl CdevRelay {
             move |error: gpio_cdev::Error| RelayError::Pin { pin, action, detail: error.to_string() }
         };
         let released = u8::from(level(config.active, false) == Level::High);
-        let line = chip::line(&config.chip, config.pin)?;
+        let line = gpio::line(&config.chip, config.pin)?;
         let handle = line
             .request(LineRequestFlags::OUTPUT, released, "agegate relay")
             .map_err(failed("requesting the line (does another program hold it?)"))?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Relay, RelayError, lease::Lease, permit::Permit};
-use crate::{audit::ActReason, camera::capture::monotonic_now, config::RelayConfig};
+use crate::{audit::ActReason, clock::monotonic_now, config::RelayConfig};
 
 /// What became of an order to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

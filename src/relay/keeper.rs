@@ -18,7 +18,7 @@ use super::{
     protocol::{Answer, Order, Said, Settings},
     same_line,
 };
-use crate::{audit::ActReason, camera::capture::monotonic_now, config::RelayConfig};
+use crate::{audit::ActReason, clock::monotonic_now, config::RelayConfig};
 
 /// How a relay is opened.
 pub type Opener<'a> = dyn FnMut(&RelayConfig) -> Result<Box<dyn Relay>, RelayError> + 'a;

@@ -3,7 +3,6 @@
 //! which hangs or dies does not leave the door open.
 
 pub mod cdev;
-pub mod chip;
 pub mod door;
 pub mod keeper;
 pub mod keeper_door;
@@ -35,7 +34,7 @@ pub trait Relay: Send {
 pub enum RelayError {
     /// No such chip.
     #[error("relay: {0}")]
-    Chip(#[from] chip::ChipError),
+    Chip(#[from] crate::gpio::ChipError),
     /// The pin cannot be had.
     #[error("relay {pin}: {action} failed: {detail}")]
     Pin {

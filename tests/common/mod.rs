@@ -18,9 +18,10 @@ use agegate::{
     audit::{self, AuditError, AuditLog, Event, Logged},
     camera::{
         Camera, CameraError,
-        capture::{Capture, monotonic_now},
+        capture::Capture,
         replay::{Pace, ReplayCamera},
     },
+    clock::monotonic_now,
     config::{Config, LogConfig, RelayConfig, RelayDriver},
     display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
     frame::Frame,
