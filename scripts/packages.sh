@@ -1,9 +1,13 @@
 #!/bin/sh
-# Installs what the build needs and this Debian machine lacks, after saying so; checks that cargo is new enough.
+# Installs what the build (and, with the word `test`, what the tests) need and this Debian machine lacks, after saying so; checks
+# that cargo is new enough.
 set -eu
 
 need=""
 command -v cc >/dev/null 2>&1 || need="$need gcc libc6-dev"
+
+# A real program whose output is the camera, for `source = "pipe"`.
+[ "${1:-}" != test ] || command -v ffmpeg >/dev/null 2>&1 || need="$need ffmpeg"
 
 if [ -n "$need" ]; then
 	if ! command -v apt-get >/dev/null 2>&1; then

@@ -37,16 +37,47 @@ fn one() -> f32 {
     1.0
 }
 
-static SHIPPED: &str = include_str!("../models/policy.toml");
+/// A policy that ships with the embedded model. Each file has its measured figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShippedPolicy {
+    /// Few minors get in, more adults show an ID.
+    Strict,
+    /// Between the two.
+    #[default]
+    Balanced,
+    /// Few adults show an ID, more minors get in: where staff look on.
+    Fast,
+}
+
+impl ShippedPolicy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Strict, Self::Balanced, Self::Fast];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Strict => include_str!("../models/policy-strict.toml"),
+            Self::Balanced => include_str!("../models/policy.toml"),
+            Self::Fast => include_str!("../models/policy-fast.toml"),
+        }
+    }
+}
 
 impl Policy {
-    /// The policy that ships with the embedded model: made by `agegate calibrate` on its validation data.
-    ///
-    /// # Panics
-    /// Never in a build that passes its tests: the embedded file is checked by one.
+    /// The policy that ships with the embedded model and is in force unless another is named: made by `agegate calibrate` on
+    /// its validation data.
     #[must_use]
     pub fn shipped() -> Self {
-        toml::from_str(SHIPPED).expect("the embedded policy is valid")
+        Self::of(ShippedPolicy::default())
+    }
+
+    /// One of the policies that ship with the embedded model.
+    ///
+    /// # Panics
+    /// Never in a build that passes its tests: the embedded files are checked by one.
+    #[must_use]
+    pub fn of(which: ShippedPolicy) -> Self {
+        toml::from_str(which.text()).expect("the embedded policy is valid")
     }
 
     /// The age model this policy was made for, where that is another one than `loaded`.

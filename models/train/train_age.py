@@ -1,4 +1,7 @@
-"""Trains the age network in one round: labels, own-fold opinions and feature hints of a teacher, on the views of `views.py`.
+"""Trains the age network in two rounds: labels, own-fold opinions and feature hints of a teacher, on the views of `views.py`.
+
+The first round, from scratch, sees hard views only: bad light, bad focus, disguises. The second (`--calm`) shows most faces as
+they are, turned and lit a little, with the teacher's calm opinions, and keeps the rest hard.
 
 The loss has four parts. The distribution over ages follows a blend of label and opinion (label distribution learning,
 Gao et al. 2017; distillation, Hinton et al. 2015); its mean and its cumulative at the ages where the gate decides follow the
@@ -17,6 +20,7 @@ import torch
 import torch.nn.functional as F
 
 import age_net
+import augment
 from common import AGES, GROUPS, WORK, device, load_chips, near_duplicate_groups, seed_everything, split
 
 YEARS = torch.arange(AGES, dtype=torch.float32)
@@ -108,6 +112,19 @@ def jitter(chips: np.ndarray, side: int, generator: torch.Generator) -> torch.Te
     return x.clamp(0, 255)
 
 
+def calm(pixels: np.ndarray, side: int, generator: torch.Generator) -> torch.Tensor:
+    """Plain faces, turned, shifted, mirrored and lit a little."""
+    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+    count = len(x)
+    uniform = lambda *shape: torch.rand(*shape, generator=generator)
+    x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+    theta = augment.similarity(count, 0.7, generator)
+    x = F.grid_sample(x, F.affine_grid(theta, [count, 3, side, side], align_corners=False), mode="bilinear", padding_mode="border", align_corners=False)
+    mean = x.mean((1, 2, 3), keepdim=True)
+    x = (x - mean) * torch.exp((uniform(count, 1, 1, 1) - 0.5) * 0.4) + mean * torch.exp((uniform(count, 1, 1, 1) - 0.5) * 0.4)
+    return (x * torch.exp((uniform(count, 3, 1, 1) - 0.5) * 0.15)).clamp(0, 255)
+
+
 class Lessons:
     """What the student is told about each face: a blend of its label and the teacher's opinions."""
 
@@ -124,6 +141,7 @@ class Lessons:
         self.label_share[faces.chips :] = 0.6
         self.contradicted = {f"{lo}-{hi}": int((far & (self.age[: faces.chips] >= lo) & (self.age[: faces.chips] <= hi)).sum()) for lo, hi in GROUPS}
         self.views: dict[int, dict[str, np.ndarray]] = {}
+        self.calm_hints: np.ndarray | None = None
 
     def refresh(self) -> None:
         """Takes in the views that were finished since."""
@@ -134,6 +152,21 @@ class Lessons:
             if view not in self.views:
                 stored = np.load(views.FOLDER / f"opinions-{view}.npz")
                 self.views[view] = {"chips": np.load(views.FOLDER / f"chips-{view}.npy", mmap_mode="r"), **{k: stored[k] for k in stored}}
+
+    def draw_calm(self, index: np.ndarray) -> tuple:
+        """Pixels, target, P(female) and hints of plain faces. Portraits have no calm opinions: their labels are right to half a year."""
+        chips = index < self.faces.chips
+        inner = index[chips]
+        age = self.age[index]
+        opinion = label_distribution(age)
+        plain = torch.from_numpy(self.faces.plain[inner])
+        opinion[chips] = plain / plain.sum(1, keepdim=True)
+        female = torch.from_numpy(self.faces.female[index])
+        female[chips] = 0.5 * female[chips] + 0.5 * torch.from_numpy(self.faces.plain_female[inner])
+        # The teacher knows the young no better than the labels do.
+        share = torch.where(age < 25, self.label_share[index].clamp(min=0.1) * 2, self.label_share[index]).clamp(max=0.7)[:, None]
+        target = share * label_distribution(age) + (1 - share) * opinion
+        return self.faces.pixels[index], target, female * 0.99 + 0.005, torch.from_numpy(self.calm_hints[index].astype(np.float32))
 
     def draw(self, index: np.ndarray, rng: np.random.Generator, last: bool) -> tuple:
         numbers = sorted(self.views)
@@ -176,6 +209,7 @@ def main() -> None:
     parser.add_argument("--net", choices=sorted(age_net.SIZES), default=age_net.SIZE)
     parser.add_argument("--name", default="age", help="name of the checkpoint")
     parser.add_argument("--start", help="checkpoint to start from")
+    parser.add_argument("--calm", type=float, default=0.0, help="share of faces shown as they are")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
@@ -191,6 +225,10 @@ def main() -> None:
     aside = np.array([portraits.held_back(p) for p in people["person"]])
     faces = views.Faces()
     lessons = Lessons(faces, args.opinions)
+    if args.calm:
+        lessons.calm_hints = views.calm_hints(faces)
+        if lessons.calm_hints is None:
+            parser.error("--calm needs the teacher's look at the plain faces: `python views.py calm 0 1`")
     where = device()
     half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
     net = age_net.SIZES[args.net]
@@ -231,8 +269,14 @@ def main() -> None:
             rate = args.rate * min(1.0, (at + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * at / total))
             for groups in optimiser.param_groups:
                 groups["lr"] = float(max(rate, args.rate * 0.003))
-            chips, target, sex_goal, hints = lessons.draw(index, rng, at > 0.8 * total)
-            x = normalise(jitter(chips, args.side, generator)).to(where)
+            quiet = round(args.calm * len(index))
+            hard = lessons.draw(index[quiet:], rng, at > 0.8 * total)
+            pixels_, told = jitter(hard[0], args.side, generator), hard[1:]
+            if quiet:
+                easy = lessons.draw_calm(index[:quiet])
+                pixels_ = torch.cat([calm(easy[0], args.side, generator), pixels_])
+                told = tuple(torch.cat(pair) for pair in zip(easy[1:], told))
+            x, (target, sex_goal, hints) = normalise(pixels_).to(where), told
             target, sex_goal, hints = target.to(where), sex_goal.to(where), hints.to(where)
             years = YEARS.to(where)
             with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):

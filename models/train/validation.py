@@ -1,9 +1,14 @@
-"""Lays out the validation chips, which training never saw, as a folder of links: for `agegate evaluate` and `calibrate`."""
+"""Lays out what training never saw, for `agegate evaluate` and `calibrate`: the validation chips as a folder of links, and the
+portraits of the people held back as a folder with a label file.
+"""
 
+import csv
+
+import portraits
 from common import WORK, load_chips, near_duplicate_groups, split, unpacked
 
 
-def main() -> None:
+def chips() -> None:
     names, labels, pixels = load_chips()
     _, held = split(labels, near_duplicate_groups(pixels))
     folder = WORK / "validation"
@@ -16,5 +21,23 @@ def main() -> None:
     print(f"{folder}: {len(held)} chips, {minors} of them of 13 to 17 years")
 
 
+def people() -> None:
+    portraits.load()  # unpacks them
+    source, folder = WORK / "data" / "portraits", WORK / "portraits-validation"
+    folder.mkdir(exist_ok=True)
+    rows = [r for r in csv.DictReader((source / "labels.csv").open()) if portraits.held_back(r["person"])]
+    with (folder / "labels.csv").open("w", newline="") as target:
+        writer = csv.DictWriter(target, ["path", "age", "gender", "group", "person"], extrasaction="ignore")
+        writer.writeheader()
+        for row in rows:
+            link = folder / row["path"]
+            if not link.is_symlink():
+                link.symlink_to(source / row["path"])
+            writer.writerow(row)
+    minors = {r["person"] for r in rows if 13 <= int(r["age"]) <= 17}
+    print(f"{folder}: {len(rows)} portraits of {len({r['person'] for r in rows})} people, {len(minors)} of them seen at 13 to 17 years")
+
+
 if __name__ == "__main__":
-    main()
+    chips()
+    people()

@@ -6,6 +6,7 @@ rendered `VIEWS` times, and picture, features and opinions are kept. One view in
 the teacher sees the face as it was before, so that the student learns to look through a drawn beard.
 
 `python views.py render FROM TO` makes views FROM to TO - 1 (each once; several processes may share the work);
+`python views.py calm PART PARTS` asks the teacher about the plain faces, for the second round of training;
 `python views.py opinions` fits the heads: small linear ones on the teacher's features, five folds, each on the training chips
 and portraits that the other folds hold, so that no head judges a picture whose label it saw.
 """
@@ -22,7 +23,7 @@ import torch.nn.functional as F
 import augment
 import disguise
 import portraits
-from common import CACHE_SIDE, SEED, WORK, data_dir, load_chips, near_duplicate_groups, split
+from common import SEED, WORK, data_dir, load_chips, near_duplicate_groups, split
 
 SIDE = 96
 VIEWS = 6
@@ -100,6 +101,32 @@ def render(view: int, faces: Faces) -> None:
     chips.flush()
     features.flush()
     done_mark.write_text("done")
+
+
+def look_calmly(faces: Faces, part: int, parts: int) -> None:
+    """Writes the teacher's features of every PARTS-th plain face, `calm-PART.npy`: for the calm half of the second round."""
+    path = FOLDER / f"calm-{part}.npy"
+    if path.is_file():
+        return
+    session, rows = teacher(), np.arange(part, len(faces), parts)
+    out = np.zeros((len(rows), FEATURES), np.float16)
+    for start in range(0, len(rows), 8):
+        large = [cv2.resize(faces.pixels[i], (224, 224), interpolation=cv2.INTER_LINEAR) for i in rows[start : start + 8]]
+        out[start : start + 8] = session.run(["features"], {"chip": np.stack(large).astype(np.float32)})[0]
+    np.save(path, out)
+
+
+def calm_hints(faces: Faces) -> np.ndarray | None:
+    """The whitened features of every plain face, `[N, 128]`, if all parts are there."""
+    parts = sorted(FOLDER.glob("calm-*.npy"))
+    features = np.zeros((len(faces), FEATURES), np.float16)
+    loaded = [np.load(p) for p in parts]
+    if sum(len(p) for p in loaded) != len(faces):
+        return None
+    for part, values in enumerate(loaded):
+        features[part :: len(parts)] = values
+    mean, project = whitening(None)
+    return ((features.astype(np.float32) - mean) @ project).astype(np.float16)
 
 
 def finished() -> list[int]:
@@ -206,6 +233,8 @@ def main() -> None:
     if sys.argv[1:2] == ["render"]:
         for view in range(int(sys.argv[2]), int(sys.argv[3])):
             render(view, faces)
+    elif sys.argv[1:2] == ["calm"]:
+        look_calmly(faces, int(sys.argv[2]), int(sys.argv[3]))
     elif sys.argv[1:] == ["opinions"]:
         opinions(faces)
     else:

@@ -67,7 +67,7 @@ impl Config {
     /// The policy in force: the configured one, or the one shipped with the embedded model.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        self.policy.clone().unwrap_or_else(Policy::shipped)
+        self.policy.clone().unwrap_or_else(|| Policy::of(self.shipped_policy))
     }
 
     /// What is wrong: by the table, and where that finds nothing, between the values.
@@ -108,6 +108,7 @@ fn policy_faults(policy: &Policy) -> Vec<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::ShippedPolicy;
 
     fn error(text: &str) -> String {
         Config::parse(text, Path::new("gate.toml")).unwrap_err().to_string()
@@ -144,7 +145,17 @@ mod tests {
 
     #[test]
     fn the_shipped_policy_is_valid() {
-        assert!(policy_faults(&Policy::shipped()).is_empty());
+        for which in ShippedPolicy::ALL {
+            assert!(policy_faults(&Policy::of(which)).is_empty(), "{which:?}");
+        }
+    }
+
+    #[test]
+    fn a_shipped_policy_is_named_in_one_word() {
+        let strict = Config::parse("shipped_policy = \"strict\"\n", Path::new("a.toml")).unwrap();
+        assert_eq!(strict.policy(), Policy::of(ShippedPolicy::Strict));
+        assert_eq!(Config::default().policy(), Policy::shipped());
+        assert!(error("shipped_policy = \"lax\"\n").contains("line 1"));
     }
 
     #[test]

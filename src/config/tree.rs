@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     camera::{controls::WantedControls, pixel::PixelFormat},
     display::texts::Texts,
-    policy::Policy,
+    policy::{Policy, ShippedPolicy},
     quality::QualityLimits,
     visit::VisitSettings,
 };
@@ -23,6 +23,8 @@ pub struct Config {
     pub models: ModelsConfig,
     /// When people are let in; absent: `policy_file`, or the policy shipped with the embedded model.
     pub policy: Option<Policy>,
+    /// Which of the policies shipped with the embedded model, where none is configured.
+    pub shipped_policy: ShippedPolicy,
     /// A policy block written by `agegate calibrate`; beside the configuration.
     pub policy_file: Option<PathBuf>,
     /// How visits are run.

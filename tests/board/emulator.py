@@ -65,7 +65,7 @@ class Board:
                 return connection
             except OSError:
                 if time.monotonic() > until or self.process.poll() is not None:
-                    raise BoardError(f"the emulator gives no {path.name}")
+                    raise BoardError(f"the emulator gives no {path.name}") from None
                 time.sleep(0.05)
 
     def _listen(self) -> None:

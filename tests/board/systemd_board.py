@@ -2,7 +2,7 @@
 
 import re
 
-from emulator import Board, BoardError, TooLate
+from emulator import BoardError, TooLate
 from guest import DECIDED_WITHIN, Guest
 
 # In the board's time: a stop and a start of the service, the models' loading included.
