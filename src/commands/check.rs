@@ -22,6 +22,8 @@ use crate::{
 
 /// Frames that are looked at.
 const LOOKS: usize = 5;
+/// How much surer the detector must be of the faces in a turned picture.
+const SURER: f32 = 1.05;
 
 /// Runs the command.
 ///
@@ -163,21 +165,22 @@ fn camera(list: &mut List, config: &Config) {
 fn turned(list: &mut List, config: &Config, frames: impl Iterator<Item = Frame>) {
     let Ok(detector) = Detector::load(config.models.detector.as_deref()) else { return };
     let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
-    let mut finds = [0; 4];
+    // The surest face of every frame, in each turn: a head upside down now and then looks like one that is not.
+    let mut sure = [0.0f32; 4];
     for frame in frames {
-        for (count, turn) in finds.iter_mut().zip(Rotation::ALL) {
-            let picture = turn.apply(&frame.pixels);
-            *count += usize::from(detector.detect_above(&picture, score).is_ok_and(|faces| !faces.is_empty()));
+        for (sum, turn) in sure.iter_mut().zip(Rotation::ALL) {
+            let faces = detector.detect_above(&turn.apply(&frame.pixels), score).unwrap_or_default();
+            *sum += faces.iter().map(|face| face.score).fold(0.0, f32::max);
         }
     }
-    let best = (1..4).max_by_key(|turn| finds[*turn]).unwrap_or_default();
-    if finds[0] == 0 && finds[best] > 0 {
+    let best = (1..4).max_by(|a, b| sure[*a].total_cmp(&sure[*b])).unwrap_or_default();
+    if sure[best] > sure[0] * SURER {
         let needed = camera::turn(&config.camera).rotation.then(Rotation::ALL[best]).degrees();
         list.bad(
             "camera",
             &format!("faces are found only when the picture is turned: set `rotation = {needed}` in [camera]"),
         );
-    } else if finds[0] == 0 {
+    } else if sure[0] == 0.0 {
         list.note("camera", "nobody is before it: stand there and check again, to see that it is mounted upright");
     }
 }
