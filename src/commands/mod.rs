@@ -12,6 +12,7 @@ mod notify;
 pub mod relay;
 pub mod replay;
 pub mod run;
+mod show;
 mod signals;
 pub mod supervise;
 

@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod dataset;
 pub mod figures;
 pub mod people;
+mod plots;
 pub mod repeats;
 pub mod report;
 pub mod statistics;
