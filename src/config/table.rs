@@ -1,7 +1,7 @@
 //! The table of keys: what each value may be, and what is to be said about it. It checks, words the errors and writes
 //! `config/agegate.toml` ([`super::example`]); no range stands anywhere else.
 //!
-//! A new key takes a field and its default in [`super::tree`], a row here, and `make config`.
+//! A new key takes a field and its default in `tree.rs`, a row here, and `make config`.
 
 use std::fmt;
 
