@@ -34,6 +34,7 @@ pub mod out;
 pub mod picture;
 pub mod policy;
 pub mod quality;
+pub mod regular;
 pub mod relay;
 pub mod runtime;
 pub mod start;

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use crate::{camera::jpeg, regular};
 
 /// Largest side of a picture that is opened, in pixels.
 pub const MAX_SIDE: u32 = 8192;
@@ -19,6 +21,12 @@ pub enum PictureError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A part of the file is missing.
+    #[error("{}: the picture is cut short", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is no picture that can be decoded.
     #[error("{}: not a picture that can be read ({KINDS}): {source}", path.display())]
@@ -40,7 +48,13 @@ pub const KINDS: &str = "JPEG, PNG, WebP, BMP, TIFF or GIF";
 pub fn open(path: &Path) -> Result<RgbImage, PictureError> {
     let read = |source| PictureError::Read { path: path.into(), source };
     let decode = |source| PictureError::Decode { path: path.into(), source };
-    let reader = ImageReader::open(path).map_err(read)?.with_guessed_format().map_err(read)?;
+    let bytes = regular::read(path, MAX_BYTES).map_err(read)?;
+    let cursor = std::io::Cursor::new(bytes.as_slice());
+    let reader = ImageReader::new(cursor).with_guessed_format().map_err(read)?;
+    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg::is_whole(&bytes) {
+        // The decoder would fill in what is missing.
+        return Err(PictureError::CutShort { path: path.into() });
+    }
     upright(reader).map_err(decode)
 }
 

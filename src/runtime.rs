@@ -366,8 +366,8 @@ pub fn clear_keeper(left: &Running) {
 /// # Errors
 /// What is wrong.
 pub fn relay_of_file(path: &Path) -> Result<RelayConfig, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|e| format!("configuration {}: cannot read it: {e}", path.display()))?;
+    let text = crate::regular::read_text(path, 1_000_000)
+        .map_err(|e| format!("configuration {}: cannot read it: {e}", path.display()))?;
     let table = match toml::from_str::<toml::Table>(&text) {
         Ok(table) => table,
         // Broken somewhere: perhaps not there.

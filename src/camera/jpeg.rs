@@ -65,6 +65,14 @@ pub fn decode_frame(bytes: &[u8]) -> Result<RgbImage, JpegError> {
     }
 }
 
+/// Whether a file holds a JPEG from its start to its end marker, whatever follows.
+#[must_use]
+pub fn is_whole(bytes: &[u8]) -> bool {
+    let mut splitter = Splitter { limit: usize::MAX, ..Splitter::default() };
+    splitter.feed(bytes);
+    matches!(splitter.next(), Some(Ok(_)))
+}
+
 /// Decodes a whole JPEG, from its start marker to its end marker.
 ///
 /// # Errors
@@ -144,8 +152,10 @@ fn usual_tables() -> &'static [u8] {
 
 /// Finds the JPEGs in a stream of bytes. Whatever lies between two of them is skipped: padding, garbage, MIME headers. A
 /// frame that is broken off by the start of the next is reported, and the next one is not lost.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Splitter {
+    /// Most bytes of a frame.
+    limit: usize,
     bytes: Vec<u8>,
     /// Up to where the present frame was looked through.
     at: usize,
@@ -162,6 +172,12 @@ enum Inside {
     Segments,
     /// In the entropy-coded data, where 0xff is always followed by zero, a restart number or the next marker.
     Scan,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self { limit: MAX_FRAME, bytes: Vec::new(), at: 0, inside: Inside::Nothing }
+    }
 }
 
 impl Splitter {
@@ -266,7 +282,7 @@ impl Iterator for Splitter {
     /// The next whole frame, what is wrong with the next broken one, or nothing until more is fed.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if self.bytes.len() > MAX_FRAME {
+            if self.bytes.len() > self.limit {
                 self.give_up();
                 // None of what was kept can belong to a frame of a size that there is.
                 self.bytes.clear();

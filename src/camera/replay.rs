@@ -4,7 +4,6 @@
 
 use std::{
     collections::VecDeque,
-    fs::OpenOptions,
     io::Read,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     frame::Frame,
     picture::{self, is_picture},
+    regular,
 };
 
 /// When the frames of a recording come.
@@ -130,18 +130,8 @@ impl Camera for ReplayCamera {
 
 impl Clip {
     fn open(path: PathBuf) -> Result<Self, CameraError> {
-        use std::os::unix::fs::OpenOptionsExt;
         let wrong = |what: String| CameraError::Recording { path: path.display().to_string(), what };
-        // A pipe that nobody writes to must not hold up the program.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(&path)
-            .map_err(|e| wrong(format!("cannot open it: {e}")))?;
-        if !file.metadata().is_ok_and(|m| m.is_file()) {
-            return Err(wrong("neither a file nor a folder".into()));
-        }
+        let file = regular::open(&path).map_err(|e| wrong(format!("cannot open it: {e}")))?;
         Ok(Self::of(path, Box::new(file)))
     }
 

@@ -13,7 +13,7 @@ mod tree;
 
 use std::path::Path;
 
-use crate::{display::texts::Texts, policy::Policy};
+use crate::{display::texts::Texts, policy::Policy, regular};
 pub use error::ConfigError;
 use error::{Fault, parse_toml};
 pub use tree::*;
@@ -27,8 +27,25 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]: unreadable, no TOML, an unknown key, a value out of range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let text = read(path)?;
         Self::parse(&text, path)
+    }
+
+    /// Relative paths are relative to the folder of the configuration file, whoever starts the program wherever.
+    fn place(&mut self, file: &Path) {
+        let Some(folder) = std::path::absolute(file).ok().and_then(|file| Some(file.parent()?.to_owned())) else {
+            return;
+        };
+        let named = [
+            self.camera.path.as_mut(),
+            self.models.detector.as_mut(),
+            self.models.age.as_mut(),
+            Some(&mut self.log.folder),
+            self.log.key_file.as_mut(),
+        ];
+        for path in named.into_iter().flatten().filter(|path| path.is_relative()) {
+            *path = folder.join(&*path);
+        }
     }
 
     /// Checks the text of a file; `path` names it in messages, and files that it names lie beside it.
@@ -42,6 +59,7 @@ impl Config {
         if let Some(fault) = config.faults().into_iter().next() {
             return Err(fault.at(text, path));
         }
+        config.place(path);
         let beside = |file: &Path| path.parent().map_or_else(|| file.to_owned(), |folder| folder.join(file));
         if let Some(file) = &config.policy_file {
             if config.policy.is_some() {
@@ -85,12 +103,22 @@ impl Config {
     }
 }
 
+/// Largest configuration or policy, in bytes.
+const MOST_BYTES: u64 = 1_000_000;
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let text =
+        regular::read_text(path, MOST_BYTES).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    // What some editors put before a text.
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+}
+
 /// Reads a policy block as `agegate calibrate` writes it.
 ///
 /// # Errors
 /// As [`Config::load`].
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let text = read(path)?;
     let policy: Policy = parse_toml(&text, path)?;
     match policy_faults(&policy).into_iter().next() {
         None => Ok(policy),

@@ -220,7 +220,7 @@ pub const SECTIONS: &[Section] = &[
             key(
                 "max_tries",
                 within(1.0, 100.0, ""),
-                "refused tries in a row, then everyone is referred until the cool-down is over",
+                "tries in a row that did not end in Allow, left early or refused; then everyone is referred until the cool-down is over",
             ),
             key("cool_down_seconds", within(0.0, 3600.0, "seconds"), ""),
         ],

@@ -44,7 +44,8 @@ impl Texts {
     /// [`DisplayError::Texts`] if it cannot be read, or has an unknown key or a character that the font lacks.
     pub fn load(language: &str, path: &Path) -> Result<Self, DisplayError> {
         let wrong = |what: String| DisplayError::Texts(format!("texts {}: {what}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("cannot read the file: {e}")))?;
+        let text =
+            crate::regular::read_text(path, 1_000_000).map_err(|e| wrong(format!("cannot read the file: {e}")))?;
         let own: toml::Table = toml::from_str(&text).map_err(|e| wrong(place(&text, &e)))?;
         let base = if language == "de" { GERMAN } else { ENGLISH };
         let mut merged: toml::Table = toml::from_str(base).map_err(|e| wrong(e.to_string()))?;

@@ -227,7 +227,8 @@ impl Reader<'_> {
     }
 
     fn csv(&mut self, path: &Path) -> Result<(), DatasetError> {
-        let text = std::fs::read_to_string(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
+        let text = crate::regular::read_text(path, 1 << 30)
+            .map_err(|source| DatasetError::Read { path: path.into(), source })?;
         let base = path.parent().unwrap_or_else(|| Path::new("."));
         let mut lines = text.lines().enumerate();
         let header = lines.next().map_or("", |(_, line)| line).trim_start_matches('\u{feff}').trim();

@@ -116,7 +116,7 @@ impl ModelFile {
         if bytes > MAX_MODEL_BYTES {
             return Err(ModelError::TooLarge { model, bytes });
         }
-        std::fs::read(path).map_err(|source| ModelError::Read { model, source })
+        crate::regular::read(path, MAX_MODEL_BYTES).map_err(|source| ModelError::Read { model, source })
     }
 
     /// Parses and optimises a model, and checks its name, its input and the shapes of its outputs.
