@@ -233,7 +233,9 @@ def upgraded(guest: DebianBoard) -> Result:
     guest.sh("play nobody")
     guest.restarted(daemon)
     guest.leave()
-    return Result("`dpkg -i` over the running gate: the new program runs, the edited configuration stays", f"open for {took:.2f} s; {open_for(guest, OPEN_SECONDS)} for the next adult")
+    after = open_for(guest, OPEN_SECONDS)
+    guest.leave()
+    return Result("`dpkg -i` over the running gate: the new program runs, the edited configuration stays", f"open for {took:.2f} s; {after} for the next adult")
 
 
 def removed(guest: DebianBoard) -> Result:
