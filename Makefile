@@ -59,11 +59,9 @@ POLICY_BOUND ?= $(shell sed -n 's/^max_false_accept = //p' models/policy.toml)
 POLICY_DATA ?= --dataset $(TRAIN_WORK)/portraits-validation
 policy: build
 	cd models/train && $(PYTHON) validation.py
-	$(BINARY) calibrate --aligned-dataset $(TRAIN_WORK)/validation $(POLICY_DATA) --max-false-accept $(POLICY_BOUND) --out models/policy.toml
-	for policy in strict fast; do \
-	  bound="$$(sed -n 's/^max_false_accept = //p' models/policy-$$policy.toml)"; \
-	  $(BINARY) calibrate --aligned-dataset $(TRAIN_WORK)/validation $(POLICY_DATA) --max-false-accept $$bound --out models/policy-$$policy.toml || exit 1; \
-	done
+	$(BINARY) calibrate --aligned-dataset $(TRAIN_WORK)/validation $(POLICY_DATA) --max-false-accept $(POLICY_BOUND) --out models/policy.toml \
+	  --max-false-accept $$(sed -n 's/^max_false_accept = //p' models/policy-strict.toml) --out models/policy-strict.toml \
+	  --max-false-accept $$(sed -n 's/^max_false_accept = //p' models/policy-fast.toml) --out models/policy-fast.toml
 	$(PYTHON) scripts/update_readme.py
 	$(CARGO) build --release --locked
 

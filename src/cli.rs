@@ -47,6 +47,17 @@ pub enum Command {
     /// Hold the relay for the daemon, and let go when it dies or hangs. Takes its settings from its standard input.
     #[command(hide = true)]
     RelayKeeper,
+    /// Run the camera's command, and end it when the gate ends.
+    #[command(hide = true)]
+    CameraCommand(CameraCommandArgs),
+}
+
+/// `agegate camera-command`
+#[derive(Debug, Args)]
+pub struct CameraCommandArgs {
+    /// Program and arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
 }
 
 /// Which configuration.
@@ -264,18 +275,18 @@ pub struct CalibrateArgs {
     #[arg(long, default_value_t = 18)]
     pub threshold: u8,
     /// Largest share of the minors of 13 and over let in: the upper end of its 95 % interval stays under it, and that of
-    /// younger children too.
-    #[arg(long, default_value_t = 0.01)]
-    pub max_false_accept: f64,
+    /// younger children too. Several, with an `--out` for each, from one look at the pictures.
+    #[arg(long, value_name = "SHARE", default_values_t = [0.01])]
+    pub max_false_accept: Vec<f64>,
     /// Challenge age in years; `auto` chooses it together with the confidence.
     #[arg(long, default_value = "25")]
     pub challenge: String,
     /// Good frames that an Allow needs in a simulated visit; default: as configured.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub frames: Option<u32>,
-    /// Where to write the policy block; default: standard output.
+    /// Where to write the policy block, one for each bound; default: standard output.
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub out: Vec<PathBuf>,
     /// Another age estimator than the embedded one.
     #[arg(long, value_name = "FILE")]
     pub age_model: Option<PathBuf>,

@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use agegate::{
+    camera,
     cli::{Cli, Command},
     commands::{self, Exit},
     complain, out,
@@ -22,6 +23,8 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,tract=warn"))
         .format_timestamp(None)
         .init();
+    // Through /proc: an upgrade may have put another program in the place of this one.
+    camera::pipe::guard_with("/proc/self/exe".into());
     let outcome = match &cli.command {
         Command::Detect(args) => commands::detect::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Command::Log(args) => commands::log::run(args),
         Command::Relay(args) => commands::relay::off(args),
         Command::RelayKeeper => commands::relay::keeper(),
+        Command::CameraCommand(args) => commands::camera_command::run(args),
         Command::Replay(args) => commands::replay::run(args),
         Command::Generate(args) => commands::generate::run(args),
         Command::Calibrate(args) => commands::calibrate::run(args),

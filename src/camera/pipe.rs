@@ -8,8 +8,9 @@
 use std::{
     io::{BufRead, BufReader, Read},
     os::{fd::AsFd, unix::process::CommandExt},
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -43,6 +44,44 @@ pub struct PipeSettings {
     pub warmup: u32,
 }
 
+/// The program that stands between the gate and the command: `GUARD camera-command -- COMMAND`.
+static GUARD: OnceLock<PathBuf> = OnceLock::new();
+
+/// Lets this program (agegate itself) run the commands, so that they end with the gate however that ends. Without it, as in a
+/// library's user, the command is started directly and ends when the camera is dropped.
+pub fn guard_with(program: PathBuf) {
+    let _ = GUARD.set(program);
+}
+
+/// Whether there is a program of this name, on the path or where the name says.
+fn is_there(program: &str) -> bool {
+    let runs = |path: &Path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
+    if program.contains('/') {
+        return runs(Path::new(program));
+    }
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| runs(&folder.join(program))))
+}
+
+fn started(command: &[String]) -> std::io::Result<Child> {
+    let program = command.first().map(String::as_str).unwrap_or_default();
+    if !is_there(program) {
+        return Err(std::io::Error::from(rustix::io::Errno::NOENT));
+    }
+    let mut start = match GUARD.get() {
+        Some(guard) => {
+            let mut start = Command::new(guard);
+            start.arg("camera-command").arg("--").args(command).stdin(Stdio::piped());
+            start
+        }
+        None => {
+            let mut start = Command::new(program);
+            start.args(&command[1..]).stdin(Stdio::null());
+            start
+        }
+    };
+    start.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()
+}
+
 /// The running command.
 pub struct PipeCamera {
     name: String,
@@ -64,17 +103,9 @@ impl PipeCamera {
     /// # Errors
     /// [`CameraError::Open`] if it cannot be started.
     pub fn open(settings: PipeSettings) -> Result<Self, CameraError> {
-        let program = settings.command.first().cloned().unwrap_or_default();
         let name = format!("command `{}`", settings.command.join(" "));
         let failed = |source| CameraError::Open { device: name.clone(), source };
-        let mut child = Command::new(&program)
-            .args(settings.command.iter().skip(1))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+        let mut child = started(&settings.command).map_err(failed)?;
         let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(failed(std::io::Error::other("it has no pipes")));
         };
@@ -187,8 +218,25 @@ impl Drop for PipeCamera {
     }
 }
 
-/// Ends the command and what it has started: asked first, then killed.
+/// Ends the command: by closing the guard's input, which then ends it; or directly.
 fn end(child: &mut Child) {
+    if child.stdin.take().is_none() {
+        end_group(child);
+        return;
+    }
+    let until = Instant::now() + ENDING * 3;
+    while Instant::now() < until {
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Ends a process and all of its group: asked first, then killed.
+pub fn end_group(child: &mut Child) {
     let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     let signal = |signal| group.map(|group| rustix::process::kill_process_group(group, signal));
     signal(rustix::process::Signal::TERM);

@@ -40,26 +40,37 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
         visit.good_frames = frames as usize;
         visit.most_frames = visit.most_frames.max(visit.good_frames);
     }
-    let wish = Wish {
+    if !args.out.is_empty() && args.out.len() != args.max_false_accept.len() {
+        let (bounds, files) = (args.max_false_accept.len(), args.out.len());
+        return Err(
+            format!("--max-false-accept is given {bounds} times, --out {files} times: expected one for each").into()
+        );
+    }
+    let wish = |max_false_accept| Wish {
         threshold_age: args.threshold,
         challenge_age,
-        max_false_accept: args.max_false_accept,
-        visit,
+        max_false_accept,
+        visit: visit.clone(),
         quality: config.quality,
     };
-    wish.check()?;
+    let wishes: Vec<Wish> = args.max_false_accept.iter().map(|bound| wish(*bound)).collect();
+    wishes.iter().try_for_each(Wish::check)?;
+    let [first, ..] = wishes.as_slice() else { return Err("no bound".into()) };
     let eyes = Eyes::load(None, args.age_model.as_deref())?;
     let set = labelled::open(&args.data)?;
-    let mut visits = Visits::begin(&eyes, &set, &wish.setting())?;
+    let mut visits = Visits::begin(&eyes, &set, &first.setting())?;
     tell(set.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)).chain(visits.unused.iter().cloned()));
-    let (policy, temperature) = choose(&mut visits, &eyes, &wish, &dataset_hash(&set.samples))?;
-    let text = block(&policy, &temperature)?;
-    match &args.out {
-        Some(path) => {
-            made::write_file(path, text.as_bytes(), |before| before.starts_with(MARK.as_bytes()))?;
-            say!("{}", path.display());
+    let dataset = dataset_hash(&set.samples);
+    for (number, wish) in wishes.iter().enumerate() {
+        let (policy, temperature) = choose(&mut visits, &eyes, wish, &dataset)?;
+        let text = block(&policy, &temperature)?;
+        match args.out.get(number) {
+            Some(path) => {
+                made::write_file(path, text.as_bytes(), |before| before.starts_with(MARK.as_bytes()))?;
+                say!("{}", path.display());
+            }
+            None => out::write(format_args!("{text}"), ""),
         }
-        None => out::write(format_args!("{text}"), ""),
     }
     Ok(Exit::Success)
 }

@@ -1,6 +1,7 @@
 //! What the subcommands do. Each returns an exit code, or an error that is printed as one chain.
 
 pub mod calibrate;
+pub mod camera_command;
 pub mod check;
 pub mod demo;
 pub mod detect;

@@ -1,0 +1,79 @@
+//! `source = "pipe"`: however the gate ends, the camera's command and what it has started end too.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+mod common;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use common::Daemon;
+
+/// A gate whose camera is a shell script; each of its processes writes its number into the folder.
+fn gate(folder: &Path, script: &str) -> Daemon {
+    let config = folder.join("agegate.toml");
+    let log = folder.join("log");
+    let script = script.replace("MARK", folder.to_str().unwrap());
+    let camera = format!("[camera]\nsource = \"pipe\"\ncommand = [\"sh\", \"-c\", {script:?}]\n");
+    std::fs::write(&config, format!("{camera}[relay]\ndriver = \"simulated\"\n[log]\nfolder = {log:?}\n")).unwrap();
+    Daemon::start(&["run"], &config)
+}
+
+/// The processes that the script wrote down, once there are so many.
+fn processes(folder: &Path, count: usize) -> Vec<PathBuf> {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = std::fs::read_to_string(folder.join("pids")).unwrap_or_default();
+        let found: Vec<_> = text.lines().map(|pid| Path::new("/proc").join(pid)).collect();
+        if found.len() >= count {
+            return found;
+        }
+        assert!(Instant::now() < until, "the command did not start: {text:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[track_caller]
+fn all_gone(processes: &[PathBuf]) {
+    let until = Instant::now() + Duration::from_secs(3);
+    // A process that nobody has waited for yet has no memory any more.
+    let alive = |p: &PathBuf| std::fs::read_to_string(p.join("statm")).is_ok_and(|m| !m.starts_with("0 "));
+    while processes.iter().any(alive) {
+        assert!(Instant::now() < until, "still there: {processes:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Says nothing, ignores that it is asked to end, and has a child that does so too.
+const STUBBORN: &str = "trap '' TERM INT HUP; echo $$ >> MARK/pids; (trap '' TERM; echo $BASHPID$(exec sh -c 'echo $PPID') >> MARK/pids; sleep 300) & wait; sleep 300";
+
+#[test]
+fn a_command_that_never_said_anything_ends_when_the_gate_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = gate(folder.path(), "echo $$ >> MARK/pids; exec sleep 300");
+    let started = processes(folder.path(), 1);
+    daemon.signal("-TERM");
+    daemon.child.wait().unwrap();
+    all_gone(&started);
+}
+
+#[test]
+fn a_command_that_does_not_want_to_end_is_killed_when_the_gate_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = gate(folder.path(), STUBBORN);
+    let started = processes(folder.path(), 2);
+    daemon.signal("-TERM");
+    daemon.child.wait().unwrap();
+    all_gone(&started);
+}
+
+#[test]
+fn a_command_ends_when_the_gate_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = gate(folder.path(), STUBBORN);
+    let started = processes(folder.path(), 2);
+    daemon.kill();
+    all_gone(&started);
+}
