@@ -60,5 +60,5 @@ fn the_shipped_policy_was_made_for_the_shipped_model() {
 fn both_files_stay_small() {
     let size = |name: &str| std::fs::metadata(folder().join("../../models").join(name)).unwrap().len();
     let both = size("age-estimator.onnx") + size("face-detector.onnx");
-    assert!(both < 2_500_000, "{both} bytes");
+    assert!(both < 4_000_000, "{both} bytes");
 }
