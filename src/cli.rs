@@ -140,8 +140,8 @@ pub struct VerifyArgs {
     /// Which log.
     #[command(flatten)]
     pub source: LogSource,
-    /// The log's key; default: the one beside the folder, if it is there.
-    #[arg(long, value_name = "FILE")]
+    /// The log's key; default: the one beside the folder, which must be there unless `--without-key` is said.
+    #[arg(long, value_name = "FILE", conflicts_with = "without_key")]
     pub key: Option<PathBuf>,
     /// An anchor that was kept elsewhere; may be given again and again.
     #[arg(long, value_name = "ANCHOR")]
@@ -160,6 +160,9 @@ pub struct LogSource {
     /// Configuration file that names the folder.
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
     pub config: PathBuf,
+    /// Do without the key, as on another machine or for a copy: what only the key shows is then not checked.
+    #[arg(long)]
+    pub without_key: bool,
     /// Print JSON instead of text (show, stats, anchor and verify).
     #[arg(long)]
     pub json: bool,

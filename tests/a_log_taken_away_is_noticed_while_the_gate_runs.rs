@@ -133,6 +133,67 @@ fn the_head_deleted() {
 }
 
 #[test]
+fn the_key_deleted() {
+    noticed(|c| std::fs::remove_file(c.folder.with_file_name("log.key")).unwrap(), "log.key while the gate ran");
+}
+
+#[test]
+fn a_key_that_was_deleted_is_put_back_since_the_gate_still_knows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let mut log = AuditLog::open(&config).unwrap();
+    let path = folder.path().join("log.key");
+    let key = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    log.append(Event::Stop).unwrap_err();
+    for _ in 0..3 {
+        log.append(Event::Stop).unwrap();
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), key);
+    let report = checked(&config);
+    assert!(report.authentic == report.records && report.faults.len() == 1, "{report:#?}");
+}
+
+#[test]
+fn a_key_replaced_by_another_file_is_noted_once_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let mut log = AuditLog::open(&config).unwrap();
+    let path = folder.path().join("log.key");
+    std::fs::rename(&path, folder.path().join("kept")).unwrap();
+    std::fs::write(&path, "not made by the program").unwrap();
+    log.append(Event::Stop).unwrap_err();
+    log.append(Event::Stop).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"not made by the program");
+}
+
+#[test]
+fn events_that_could_not_be_written_are_counted_by_the_next_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let mut log = AuditLog::open(&config).unwrap();
+    let head = config.folder.join("head");
+    std::fs::remove_file(&head).unwrap();
+    std::fs::create_dir(&head).unwrap();
+    for _ in 0..3 {
+        log.append(Event::Stop).unwrap_err();
+    }
+    std::fs::remove_dir(&head).unwrap();
+    log.append(Event::Stop).unwrap_err();
+    for _ in 0..2 {
+        log.append(Event::Stop).unwrap();
+        let notes = checked(&config).notes;
+        let told = notes.iter().filter(|note| note.contains("events could not be written: 4, from ")).count();
+        assert_eq!(told, 1, "{notes:#?}");
+    }
+    drop(log);
+    AuditLog::open(&config).unwrap();
+    assert!(checked(&config).notes.iter().any(|note| note.contains("could not be written: 4")));
+    let shown = text(&agegate(folder.path(), &["log", "show", "--folder", "log"]).stdout);
+    assert_eq!(shown.lines().filter(|line| line.contains("unlogged   4 events from")).count(), 1, "{shown}");
+}
+
+#[test]
 fn a_pipe_in_place_of_the_file_is_an_error_each_time_until_it_goes() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());

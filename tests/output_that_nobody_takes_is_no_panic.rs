@@ -100,7 +100,8 @@ fn a_broken_chain_is_said_by_the_exit_code_even_to_a_closed_output() {
 #[test]
 fn an_error_that_cannot_be_said_is_no_panic_either() {
     let folder = tempfile::tempdir().unwrap();
-    for arguments in [&["run", "--config", "none.toml"][..], &["--nonsense"], &["log", "show", "--folder", "none"]] {
+    for arguments in [&["run", "--config", "none.toml"][..], &["--nonsense"], &["log", "show", "--config", "none.toml"]]
+    {
         let status = Command::new(env!("CARGO_BIN_EXE_agegate"))
             .current_dir(folder.path())
             .args(arguments)

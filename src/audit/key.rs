@@ -188,6 +188,20 @@ pub fn make(path: &Path) -> Result<Key, AuditError> {
         .and_then(|mut f| f.read_exact(&mut secret))
         .map_err(AuditError::io(Path::new("/dev/random"), "reading"))?;
     let key = Key(secret);
+    write(path, &key)?;
+    Ok(key)
+}
+
+/// Puts the key of a running gate back where it was taken away.
+///
+/// # Errors
+/// [`AuditError`] if it cannot be written.
+pub(super) fn put_back(path: &Path, key: &Key) -> Result<(), AuditError> {
+    write(path, key)?;
+    put_in_use(path)
+}
+
+fn write(path: &Path, key: &Key) -> Result<(), AuditError> {
     let new = new_name(path);
     let explained = |error: AuditError| match error {
         AuditError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => AuditError::Key {
@@ -208,7 +222,7 @@ pub fn make(path: &Path) -> Result<Key, AuditError> {
         .and_then(|()| file.sync_all())
         .map_err(AuditError::io(&new, "writing"))?;
     files::sync_folder(path.parent().unwrap_or(Path::new("/")));
-    Ok(key)
+    Ok(())
 }
 
 /// Gives a new key its name: from now on a log without its records has lost them.

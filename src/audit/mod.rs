@@ -25,6 +25,7 @@ pub mod anchor;
 pub mod clock;
 pub mod files;
 pub mod head;
+mod jumps;
 pub mod key;
 pub mod logged;
 pub mod reader;
@@ -151,6 +152,17 @@ pub enum Event {
         expected_hash: Option<String>,
         /// The last number that was found; 0 for none.
         found: u64,
+    },
+    /// Events before this one could not be written: the medium was full, or could not be written to.
+    Unlogged {
+        /// How many.
+        count: u64,
+        /// Wall-clock time of the first, as that of a record.
+        first: String,
+        /// Wall-clock time of the last.
+        last: String,
+        /// Why the last could not be.
+        what: String,
     },
     /// From here on the records bear the code of a key.
     Keyed {

@@ -1,7 +1,8 @@
 //! Reading the log's files in the order of their names, line by line, in bounded memory.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    collections::BTreeMap,
+    io::{BufRead, BufReader, ErrorKind, Read},
     path::Path,
 };
 
@@ -112,16 +113,39 @@ impl Unreadable {
     }
 }
 
-/// Calls `each` with every readable record of the log, oldest first, and tells what could not be read.
+/// Numbers of records that were read already, in few runs.
+#[derive(Debug, Default)]
+struct Numbers(BTreeMap<u64, u64>);
+
+impl Numbers {
+    /// Whether a number is new; it is not any more then.
+    fn is_new(&mut self, number: u64) -> bool {
+        match self.0.range_mut(..=number).next_back() {
+            Some((_, last)) if *last >= number => return false,
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => drop(self.0.insert(number, number)),
+        }
+        true
+    }
+}
+
+/// Calls `each` with every readable record of the log, oldest first, and tells what could not be read. A number counts once:
+/// the records of a file that was copied are not told again. A folder that is missing holds none.
 ///
 /// # Errors
 /// [`AuditError::Io`] if the folder cannot be read.
 pub fn records(folder: &Path, mut each: impl FnMut(Record)) -> Result<Unreadable, AuditError> {
     let mut unreadable = Unreadable::default();
-    for path in files::list(folder)? {
+    let mut numbers = Numbers::default();
+    let files = match files::list(folder) {
+        Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Vec::new(),
+        other => other?,
+    };
+    for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let read = lines(&path, |line| match line.record() {
-            Ok(record) => each(record),
+            Ok(record) if numbers.is_new(record.seq) => each(record),
+            Ok(_) => {}
             Err(reason) => unreadable.add(format!("{name}, line {}: {reason}", line.number)),
         });
         if let Err(error) = read {

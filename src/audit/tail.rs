@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::de::IgnoredAny;
+
 use super::{
     AuditError, Event, Record,
     head::Head,
@@ -131,6 +133,12 @@ pub(super) fn could_be_torn(line: &Line, end: &Head) -> bool {
     let start = format!("{{\"seq\":{},\"prev\":\"{}\",\"time\":\"", end.seq.saturating_add(1), end.hash);
     let shared = begun.len().min(start.len());
     if begun[..shared] != start.as_bytes()[..shared] {
+        return false;
+    }
+    // A whole record, where only the line end after it is lost; else one that ends too early. What is wrong in another way was
+    // written by somebody else.
+    let whole = !rest.is_empty() && serde_json::from_slice::<Record>(begun).is_ok();
+    if !whole && !serde_json::from_slice::<IgnoredAny>(begun).is_err_and(|error| error.is_eof()) {
         return false;
     }
     let zeros = rest.iter().take_while(|b| **b == 0).count();

@@ -3,7 +3,10 @@
 //! What is found depends on what is at hand: the folder alone, its key, anchors that were kept elsewhere. The report says
 //! which of them were used; the module [`super`] says what each can show.
 
-use std::{io::ErrorKind, path::Path};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -12,6 +15,7 @@ use super::{
     anchor::Anchor,
     files,
     head::{self, Head},
+    jumps::Watched,
     key::{self, Key},
     reader::{self, Line},
     tail::{could_be_torn, torn_hash},
@@ -29,6 +33,8 @@ pub struct Against {
     pub key: Option<Key>,
     /// What was kept elsewhere.
     pub anchors: Vec<Anchor>,
+    /// Where the key should be, if it was looked for and is not there: records that bear a code then are a fault.
+    pub missing_key: Option<PathBuf>,
 }
 
 impl Against {
@@ -37,8 +43,8 @@ impl Against {
     /// # Errors
     /// [`AuditError`] if there is something that is no key or cannot be read.
     pub fn key_of(folder: &Path, path: Option<&Path>) -> Result<Self, AuditError> {
-        let path = path.map_or_else(|| key::beside(folder), |path| Ok(path.to_owned()));
-        let key = match key::find(&path?)? {
+        let path = path.map_or_else(|| key::beside(folder), |path| Ok(path.to_owned()))?;
+        let key = match key::find(&path)? {
             key::Found::InUse(key) => Some(key),
             // In use if the very first start was cut short after its first record.
             key::Found::New(key) => {
@@ -49,7 +55,8 @@ impl Against {
             }
             key::Found::Nothing => None,
         };
-        Ok(Self { key, anchors: Vec::new() })
+        let missing_key = key.is_none().then_some(path);
+        Ok(Self { key, anchors: Vec::new(), missing_key })
     }
 }
 
@@ -105,6 +112,8 @@ struct Odd {
     torn: bool,
     /// Whether it is in the newest file.
     newest: bool,
+    /// Whether a record follows it: then no power cut left it so, or it would be noted.
+    followed: bool,
 }
 
 /// Records in a row with the same fault.
@@ -135,6 +144,7 @@ struct Chain<'a> {
     /// Whether each anchor was met, and agreed with.
     anchored: Vec<Option<bool>>,
     gap_numbers: Vec<(u64, u64)>,
+    clock: Watched,
 }
 
 impl<'a> Chain<'a> {
@@ -155,6 +165,7 @@ impl<'a> Chain<'a> {
             forged: Vec::new(),
             anchored: vec![None; against.anchors.len()],
             gap_numbers: Vec::new(),
+            clock: Watched::default(),
         }
     }
 }
@@ -306,7 +317,7 @@ impl Chain<'_> {
             self.odd_count += 1;
             if self.odd.len() < 1000 {
                 let end = self.before.clone().unwrap_or_default();
-                self.odd.push(Odd { place, hash, torn: could_be_torn(line, &end), newest });
+                self.odd.push(Odd { place, hash, torn: could_be_torn(line, &end), newest, followed: false });
             }
             return;
         };
@@ -347,14 +358,20 @@ impl Chain<'_> {
             }
             Some(_) => {}
         }
+        self.clock.see(&record);
         match &record.event {
             Event::Torn { hash, bytes, lines } => self.torn(report, record.seq, hash, *bytes, *lines),
+            Event::Unlogged { count, first, last, what } => report.notes.push(format!(
+                "record {}: before it, events could not be written: {count}, from {first} to {last} ({what})",
+                record.seq
+            )),
             Event::Retention { removed_through, faults } => {
                 self.removed_through = self.removed_through.max(*removed_through);
                 self.removed_faults = self.removed_faults.saturating_add(*faults);
             }
             _ => {}
         }
+        self.odd.iter_mut().for_each(|odd| odd.followed = true);
         if let Some(head) = &self.head {
             self.head_matches |= head.seq == record.seq && head.hash == hash;
             if head.seq == record.seq && !line.complete {
@@ -428,9 +445,9 @@ impl Chain<'_> {
         let end = self.before.clone().unwrap_or_default();
         let unclaimed = self.head.as_ref().is_none_or(|head| head.seq <= end.seq);
         let places: Vec<Odd> = std::mem::take(&mut self.odd);
-        let all_torn = unclaimed && places.iter().all(|odd| odd.torn && odd.newest);
+        let all_torn = unclaimed && places.iter().filter(|odd| !odd.followed).all(|odd| odd.torn && odd.newest);
         for odd in places.iter().take(LISTED) {
-            if all_torn {
+            if all_torn && !odd.followed {
                 report.notes.push(format!(
                     "{}: the last line is torn (power cut while writing?); the gate will note it at its next start",
                     odd.place
@@ -473,6 +490,7 @@ impl Chain<'_> {
                 .faults
                 .push(format!("faults in records that retention has deleted meanwhile: {}", self.removed_faults));
         }
+        report.notes.extend(self.clock.notes());
         self.say_what_was_checked(report);
     }
 
@@ -484,7 +502,12 @@ impl Chain<'_> {
         if report.records == 0 {
             return;
         }
-        if self.against.key.is_none() {
+        if let Some(path) = self.against.missing_key.as_ref().filter(|path| self.keyed && !path.exists()) {
+            report.faults.push(format!(
+                "the key {} is gone: whether the records are the gate's own cannot be told; on another machine, or for a copy, say `--without-key`, or `--key FILE`",
+                path.display()
+            ));
+        } else if self.against.key.is_none() {
             let what = if self.keyed {
                 "the key is not at hand (--key FILE): only the chain was checked. Records that were rewritten together with all that follow them would not show"
             } else {
@@ -515,7 +538,7 @@ fn note(runs: &mut Vec<Run>, seq: u64, place: &str) {
 /// # Errors
 /// [`AuditError`] if one cannot be read.
 pub(super) fn faults_in<'a>(paths: impl Iterator<Item = &'a Path>, next: &Path, key: &Key) -> Result<u64, AuditError> {
-    let against = Against { key: Some(key.clone()), anchors: Vec::new() };
+    let against = Against { key: Some(key.clone()), ..Against::default() };
     let mut chain = Chain::new(&against);
     let mut report = Report { key: true, ..Report::default() };
     let (mut before_keyed, mut gone) = (0, 0u64);

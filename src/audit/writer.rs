@@ -7,7 +7,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{Seek, SeekFrom, Write},
+    io::{ErrorKind, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -41,6 +41,16 @@ pub struct AuditLog {
     clock: Box<dyn Fn() -> Now + Send>,
     /// `None` while there is no room to begin.
     open: Option<Open>,
+    /// What could not be written since the last record.
+    unlogged: Option<Unlogged>,
+}
+
+/// Events that could not be written.
+struct Unlogged {
+    count: u64,
+    first: String,
+    last: String,
+    what: String,
 }
 
 impl fmt::Debug for AuditLog {
@@ -65,7 +75,7 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditLog::open`].
     pub fn open_with(config: &LogConfig, clock: Box<dyn Fn() -> Now + Send>) -> Result<Self, AuditError> {
-        let mut log = Self { config: config.clone(), clock, open: None };
+        let mut log = Self { config: config.clone(), clock, open: None, unlogged: None };
         match log.begin(None) {
             Err(error) if error.is_full() => log::error!("{error}; the log goes on when there is room again"),
             other => drop(other?),
@@ -106,8 +116,28 @@ impl AuditLog {
     /// by a later call; the files are as they were, as far as the system allows.
     pub fn append(&mut self, event: Event) -> Result<u64, AuditError> {
         let now = (self.clock)();
-        self.ready()?.rotate(&now)?;
-        self.ready()?.write_record(event, &now)
+        let result = self.try_append(event, &now);
+        if let Err(error) = &result {
+            let time = format!("{:.3}", now.wall);
+            let before = self.unlogged.take();
+            self.unlogged = Some(Unlogged {
+                count: before.as_ref().map_or(0, |before| before.count) + 1,
+                first: before.map_or_else(|| time.clone(), |before| before.first),
+                last: time,
+                what: error.to_string(),
+            });
+        }
+        result
+    }
+
+    fn try_append(&mut self, event: Event, now: &Now) -> Result<u64, AuditError> {
+        self.ready()?.rotate(now)?;
+        if let Some(Unlogged { count, first, last, what }) = &self.unlogged {
+            let lost = Event::Unlogged { count: *count, first: first.clone(), last: last.clone(), what: what.clone() };
+            self.ready()?.write_record(lost, now)?;
+            self.unlogged = None;
+        }
+        self.ready()?.write_record(event, now)
     }
 
     /// Changes size and retention of an open log; folder and key stay.
@@ -184,6 +214,9 @@ struct Open {
     head: Head,
     head_file: File,
     key: Key,
+    key_path: PathBuf,
+    /// The key's file, once it is in use.
+    key_file: Option<File>,
     keyed: bool,
     span: Span,
     old: Vec<Old>,
@@ -293,6 +326,8 @@ impl Open {
             head_file,
             keyed: keyed.in_use,
             key: keyed.key.clone(),
+            key_path: key_path.clone(),
+            key_file: None,
             span: Span::after(total, last.and_then(|l| Now::of(&l.record)), latest),
             old,
             noted_through: 0,
@@ -320,6 +355,11 @@ impl Open {
             // Last: from now on a log without its records or with another head has lost them.
             key::put_in_use(&key_path)?;
         }
+        if known.is_some() && std::fs::symlink_metadata(&key_path).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+            // The gate still knows it: with it the records before stay provable. That it was gone is noted.
+            key::put_back(&key_path, &open.key)?;
+        }
+        open.key_file = Some(files::open(&key_path, For::Reading)?);
         open.forget(now)?;
         Ok(open)
     }
@@ -337,7 +377,9 @@ impl Open {
     fn moved(&self) -> Option<(PathBuf, String)> {
         let head = self.folder.join(HEAD);
         let lock = self.folder.join("lock");
-        for (path, file) in [(&self.path, &self.file), (&head, &self.head_file), (&lock, &self.lock)] {
+        let key = self.key_file.as_ref().map(|file| (&self.key_path, file));
+        let own = [(&self.path, &self.file), (&head, &self.head_file), (&lock, &self.lock)];
+        for (path, file) in own.into_iter().chain(key) {
             if let Some(what) = files::elsewhere(path, file) {
                 return Some((path.clone(), format!("{} while the gate ran: {what}", shown(path))));
             }
@@ -704,6 +746,19 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_a_medium_did_not_take_is_noted_and_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = filled(folder.path(), 2);
+        let open = log.open.as_mut().unwrap();
+        open.file = File::open(&open.path).unwrap();
+        log.append(Event::Stop).unwrap_err();
+        log.append(Event::Stop).unwrap();
+        let report = checked(folder.path());
+        assert!(report.intact() && report.records == 5, "{report:#?}");
+        assert!(report.notes.iter().any(|note| note.contains("record 4: before it")), "{report:#?}");
+    }
+
+    #[test]
     fn a_first_start_that_is_cut_short_anywhere_is_no_loss() {
         for step in 0..7 {
             let folder = tempfile::tempdir().unwrap();
@@ -747,7 +802,8 @@ mod tests {
         let error = AuditError::io(Path::new("f"), "appending")(std::io::ErrorKind::StorageFull.into());
         assert!(error.is_full());
         let folder = tempfile::tempdir().unwrap();
-        let mut log = AuditLog { config: config(folder.path()), clock: Box::new(Now::system), open: None };
+        let mut log =
+            AuditLog { config: config(folder.path()), clock: Box::new(Now::system), open: None, unlogged: None };
         log.append(Event::Stop).unwrap();
         assert!(checked(folder.path()).intact());
     }

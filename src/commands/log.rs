@@ -3,16 +3,16 @@
 use std::{
     collections::BTreeMap,
     error::Error,
-    io::Write,
+    io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
 
 use super::{Exit, Outcome};
 use crate::{
     audit::{
-        Event, Record,
+        AuditError, Event, Record,
         anchor::Anchor,
-        files,
+        files::{self, For},
         head::Head,
         key::Key,
         reader::{self, Unreadable},
@@ -23,6 +23,9 @@ use crate::{
     config::Config,
     out, say,
 };
+
+/// Bytes that a file of anchors has less than.
+const MOST_ANCHORS: u64 = 16 << 20;
 
 /// Runs the command.
 ///
@@ -54,10 +57,46 @@ fn place(source: &LogSource) -> Result<Place, Box<dyn Error>> {
     })
 }
 
-/// Tells what could not be read, and makes the exit code from it.
-fn exit_after(unreadable: &Unreadable) -> Exit {
+/// What a log is checked against where nothing else is said.
+fn against(source: &LogSource, place: &Place) -> Result<Against, AuditError> {
+    if source.without_key {
+        return Ok(Against::default());
+    }
+    Against::key_of(&place.folder, place.key_file.as_deref())
+}
+
+/// Tells what could not be read and whether the log is whole, and makes the exit code from it.
+fn exit_after(source: &LogSource, place: &Place, unreadable: &Unreadable) -> Outcome {
+    tell(unreadable);
+    let against = match against(source, place) {
+        // Who may read the log need not be allowed to read the key.
+        Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Against::default(),
+        other => other?,
+    };
+    let report = verify(&place.folder, &against)?;
+    Ok(if report.intact() && unreadable.count == 0 {
+        Exit::Success
+    } else {
+        complain_of(&report, &place.folder);
+        Exit::Found
+    })
+}
+
+/// Says in one line that a log is not whole, if so.
+fn complain_of(report: &Report, folder: &Path) {
+    let (verdict, folder) = (report.verdict(), folder.display());
+    match (report.records, report.faults.len()) {
+        (0, 0) => complain!("agegate: {verdict} in {folder}"),
+        (0, _) => complain!("agegate: {verdict} ({folder}); `agegate log verify` says more"),
+        (_, 0) => {}
+        (_, 1) => complain!("agegate: {verdict}: 1 fault in {folder}; `agegate log verify` names it"),
+        (_, faults) => complain!("agegate: {verdict}: {faults} faults in {folder}; `agegate log verify` names them"),
+    }
+}
+
+fn tell(unreadable: &Unreadable) {
     if unreadable.count == 0 {
-        return Exit::Success;
+        return;
     }
     for place in &unreadable.first {
         complain!("agegate: not read: {place}");
@@ -67,14 +106,18 @@ fn exit_after(unreadable: &Unreadable) -> Exit {
         unreadable.count,
         if unreadable.count > unreadable.first.len() as u64 { ", the first of them above" } else { "" }
     );
-    Exit::Found
 }
 
-fn each(folder: &Path, title: Option<&str>, work: impl Fn(&mut dyn Write, Record) -> std::io::Result<()>) -> Outcome {
+fn each(
+    source: &LogSource,
+    title: Option<&str>,
+    work: impl Fn(&mut dyn Write, Record) -> std::io::Result<()>,
+) -> Outcome {
+    let place = place(source)?;
     let mut result = Ok(Unreadable::default());
     out::bulk(|writer| {
         let mut failed = title.and_then(|title| writeln!(writer, "{title}").err());
-        result = reader::records(folder, |record| {
+        result = reader::records(&place.folder, |record| {
             // Whoever reads through `head` has seen enough.
             if failed.is_none() && out::is_open() {
                 failed = work(writer, record).err();
@@ -84,11 +127,11 @@ fn each(folder: &Path, title: Option<&str>, work: impl Fn(&mut dyn Write, Record
             log::error!("standard output: {error}");
         }
     });
-    Ok(exit_after(&result?))
+    exit_after(source, &place, &result?)
 }
 
 fn show(source: &LogSource) -> Outcome {
-    each(&place(source)?.folder, None, |out, r| {
+    each(source, None, |out, r| {
         if source.json {
             return writeln!(out, "{}", serde_json::to_string(&r)?);
         }
@@ -99,6 +142,9 @@ fn show(source: &LogSource) -> Outcome {
             Event::Stop => "stop".into(),
             Event::Torn { bytes, .. } => format!("torn       a line of {bytes} bytes was torn by a power cut"),
             Event::Gap { what, .. } => format!("gap        {what}"),
+            Event::Unlogged { count, first, last, what } => {
+                format!("unlogged   {count} events from {first} to {last} could not be written: {what}")
+            }
             Event::Keyed { key, .. } => format!("keyed      from here on the records bear the code of key {key}"),
             Event::Retention { removed_through, .. } => {
                 format!("retention  records up to {removed_through} were deleted by age or size")
@@ -130,15 +176,39 @@ fn anchors(args: &VerifyArgs) -> Result<Vec<Anchor>, Box<dyn Error>> {
         found.push(text.parse()?);
     }
     for path in &args.anchors {
-        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: cannot read it: {e}", path.display()))?;
+        let text = anchor_file(path)?;
+        let before = found.len();
         for (line, number) in text.lines().zip(1..) {
             let line = line.split('#').next().unwrap_or_default().trim();
             if !line.is_empty() {
                 found.push(line.parse().map_err(|e| format!("{}, line {number}: {e}", path.display()))?);
             }
         }
+        if found.len() == before {
+            return Err(format!(
+                "no anchor in {}; expected one a line, as `agegate log anchor` prints it",
+                path.display()
+            )
+            .into());
+        }
     }
     Ok(found)
+}
+
+/// The text of a file of anchors; a mark of its encoding at the beginning, as some editors write it, is left out.
+fn anchor_file(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let file = files::open(path, For::Reading).map_err(|error| match error {
+        AuditError::NotAFile { found, .. } => format!("{shown}: this is {found}, expected a regular file of anchors"),
+        AuditError::Io { source, .. } => format!("{shown}: cannot read it: {source}"),
+        other => other.to_string(),
+    })?;
+    let mut text = String::new();
+    file.take(MOST_ANCHORS).read_to_string(&mut text).map_err(|e| format!("{shown}: cannot read it: {e}"))?;
+    if text.len() as u64 == MOST_ANCHORS {
+        return Err(format!("{shown}: too large for a file of anchors: {MOST_ANCHORS} bytes or more"));
+    }
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn check(args: &VerifyArgs) -> Outcome {
@@ -147,7 +217,7 @@ fn check(args: &VerifyArgs) -> Outcome {
         anchors: anchors(args)?,
         ..match &args.key {
             Some(path) => Against { key: Some(Key::read(path)?), ..Against::default() },
-            None => Against::key_of(&place.folder, place.key_file.as_deref())?,
+            None => against(&args.source, &place)?,
         }
     };
     let report = verify(&place.folder, &against)?;
@@ -191,7 +261,7 @@ fn print(report: &Report, folder: &Path) {
 /// Prints the anchor of the last record; of a broken log too, but with exit code 1.
 fn anchor(source: &LogSource) -> Outcome {
     let place = place(source)?;
-    let report = verify(&place.folder, &Against::key_of(&place.folder, place.key_file.as_deref())?)?;
+    let report = verify(&place.folder, &against(source, &place)?)?;
     let mut last: Option<Head> = None;
     for path in files::list(&place.folder).unwrap_or_default().iter().rev() {
         reader::lines(path, |line| {
@@ -218,13 +288,14 @@ fn anchor(source: &LogSource) -> Outcome {
     if report.intact() {
         return Ok(Exit::Success);
     }
-    complain!("agegate: {} in {}; `agegate log verify` says more", report.verdict(), place.folder.display());
+    complain_of(&report, &place.folder);
     Ok(Exit::Found)
 }
 
 fn stats(source: &LogSource) -> Outcome {
     let mut days: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    let unreadable = reader::records(&place(source)?.folder, |record| {
+    let place = place(source)?;
+    let unreadable = reader::records(&place.folder, |record| {
         if let Event::Decision { decision, reason, .. } = record.event {
             let day = record.time.get(..10).unwrap_or("?").to_owned();
             *days.entry(day).or_default().entry(format!("{decision} ({reason})")).or_default() += 1;
@@ -232,7 +303,7 @@ fn stats(source: &LogSource) -> Outcome {
     })?;
     if source.json {
         say!("{}", serde_json::to_string_pretty(&days)?);
-        return Ok(exit_after(&unreadable));
+        return exit_after(source, &place, &unreadable);
     }
     for (day, counts) in &days {
         say!("{day}: {} decisions", counts.values().sum::<u64>());
@@ -243,12 +314,12 @@ fn stats(source: &LogSource) -> Outcome {
     if days.is_empty() {
         say!("no decisions yet");
     }
-    Ok(exit_after(&unreadable))
+    exit_after(source, &place, &unreadable)
 }
 
 fn export(source: &LogSource) -> Outcome {
     let title = "seq,time,clock_synced,decision,reason,band,confidence,frames,attempt,latency_ms,model,policy";
-    each(&place(source)?.folder, Some(title), |out, r| {
+    each(source, Some(title), |out, r| {
         let Event::Decision { decision, reason, band, confidence, frames, attempt, latency_ms, model, policy } =
             r.event
         else {
