@@ -215,7 +215,7 @@ Portraits with known birth dates (nearly all East and South-East Asian, studio l
 ### Disguise
 
 The same portraits and the validation chips of 13 to 17 years, drawn over by `models/train/disguise.py`. "Let in" is by one view
-under the policy that ships now (a visit pools several); the shift is that of the estimated age, in years:
+under the policy that shipped with that version (a visit pools several); the shift is that of the estimated age, in years:
 
 {history.disguise_table(past)}
 
