@@ -94,7 +94,7 @@ def main() -> None:
     plain.write_text(f'{visit}[models]\ndetector = "{with_float_weights("face-detector")}"\nage = "{with_float_weights("age-estimator")}"\n')
     # The policy is bound to the embedded model; the float file has another hash.
     policy = (ROOT / "models/policy.toml").read_text()
-    plain.write_text(plain.read_text() + "[policy]\n" + "".join(l + "\n" for l in policy.splitlines() if re.match(r"(threshold_age|challenge_age|confidence|temperature) =", l)))
+    plain.write_text(plain.read_text() + "[policy]\n" + "".join(l + "\n" for l in policy.split("[evidence]")[0].splitlines() if re.match(r"(threshold_age|challenge_age|confidence|temperature) =", l)))
     rows = {}
     for name, config in (("quantized", quantized), ("float", plain)):
         for what, shown in (("face", picture), ("empty", nobody)):
