@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Exit, Outcome, chain};
 use crate::{
     audit::AuditLog,
-    camera::{self, CameraError, controls, turned::Rotation},
+    camera::{self, CameraError, Retry, controls, turned::Rotation},
     cli::ConfigArgs,
     config::{CameraSource, Config, DisplayDriver, RelayConfig, RelayDriver, StartMode},
     display::panel,
@@ -147,7 +147,16 @@ fn camera(list: &mut List, config: &Config) {
         Ok(camera) => camera,
         Err(error) => return list.bad("camera", &chain(&error)),
     };
-    let frames: Vec<_> = std::iter::from_fn(|| Some(opened.next_frame())).take(LOOKS).collect();
+    // A camera that is silent or gone is so at the first look: nobody waits for it five times.
+    let mut frames = Vec::with_capacity(LOOKS);
+    while frames.len() < LOOKS {
+        let frame = opened.next_frame();
+        let over = frame.as_ref().is_err_and(|error| error.retry() != Retry::NextFrame);
+        frames.push(frame);
+        if over {
+            break;
+        }
+    }
     let description = opened.describe();
     match frames.iter().find_map(|frame| frame.as_ref().ok()) {
         Some(frame) => {

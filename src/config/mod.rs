@@ -110,7 +110,10 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     let text =
         regular::read_text(path, MOST_BYTES).map_err(|source| ConfigError::Read { path: path.into(), source })?;
     // What some editors put before a text.
-    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => Ok(rest.to_owned()),
+        None => Ok(text),
+    }
 }
 
 /// Reads a policy block as `agegate calibrate` writes it.
