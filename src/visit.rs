@@ -295,8 +295,9 @@ impl VisitTracker {
     }
 
     /// The only way to `Allow`: with the evidence's own word for it.
-    fn allow(&mut self, watch: &Watch, _allowance: Allowance, at: Duration) -> Step {
-        self.decide(watch, Outcome::Allow, Reason::OldEnough, at)
+    fn allow(&mut self, watch: &Watch, allowance: Allowance, at: Duration) -> Step {
+        let (outcome, reason) = allowance.into();
+        self.decide(watch, outcome, reason, at)
     }
 
     fn refuse(&mut self, watch: &Watch, refused: Refused, reason: Reason, at: Duration) -> Step {
