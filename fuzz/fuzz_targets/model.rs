@@ -1,7 +1,7 @@
 //! Any bytes are a model of the right kind or an error; what loads also runs, or fails with an error.
 #![no_main]
 
-use agegate::vision::{age_model::AgeModel, detector::Detector};
+use agegate::vision::{Runtime, age_model::AgeModel, detector::Detector};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(
@@ -11,9 +11,9 @@ fuzz_target!(
     },
     |bytes: &[u8]| {
         if bytes.len() % 2 == 0 {
-            drop(AgeModel::from_bytes("fuzzed", bytes));
+            drop(AgeModel::from_bytes("fuzzed", bytes, Runtime::Auto));
         } else {
-            drop(Detector::from_bytes("fuzzed", bytes));
+            drop(Detector::from_bytes("fuzzed", bytes, Runtime::Auto));
         }
     }
 );

@@ -18,6 +18,7 @@ use crate::{
     out,
     policy::{Policy, PolicyEvidence},
     say,
+    vision::Runtime,
 };
 
 /// By which an earlier result is known.
@@ -56,7 +57,7 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     let wishes: Vec<Wish> = args.max_false_accept.iter().map(|bound| wish(*bound)).collect();
     wishes.iter().try_for_each(Wish::check)?;
     let [first, ..] = wishes.as_slice() else { return Err("no bound".into()) };
-    let eyes = Eyes::load(None, args.age_model.as_deref())?;
+    let eyes = Eyes::load(None, args.age_model.as_deref(), Runtime::Auto)?;
     let set = labelled::open(&args.data)?;
     let mut visits = Visits::begin(&eyes, &set, &first.setting())?;
     tell(set.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)).chain(visits.unused.iter().cloned()));

@@ -34,7 +34,7 @@ const PREDICTIONS: &str = "path,age,estimate,p18,p25,female\n";
 /// # Errors
 /// If the data set cannot be opened, a model fails, no face is found at all, or a result cannot be written.
 pub fn run(args: &EvaluateArgs) -> Outcome {
-    let eyes = Eyes::load(args.detector.as_deref(), args.age_model.as_deref())?;
+    let eyes = Eyes::load(args.detector.as_deref(), args.age_model.as_deref(), args.runtime)?;
     let policy = policy_of_report(args, &eyes)?;
     let set = labelled::open(&args.data)?;
     let sources = set.sources.clone();

@@ -22,7 +22,7 @@ use std::path::Path;
 use crate::{
     age::AgeEstimate,
     picture,
-    vision::{AgeModel, Chip, Detector, FaceReading, ModelError, nearest},
+    vision::{AgeModel, Chip, Detector, FaceReading, ModelError, Runtime, nearest},
 };
 use dataset::{Dataset, Rejected, Sample};
 use people::{Thumbnail, people};
@@ -50,8 +50,8 @@ impl Eyes {
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn load(detector: Option<&Path>, age: Option<&Path>) -> Result<Self, ModelError> {
-        Ok(Self { detector: Detector::load(detector)?, age: AgeModel::load(age)? })
+    pub fn load(detector: Option<&Path>, age: Option<&Path>, runtime: Runtime) -> Result<Self, ModelError> {
+        Ok(Self { detector: Detector::load_for(detector, runtime)?, age: AgeModel::load_for(age, runtime)? })
     }
 
     /// Reads one picture; `None` if no face is found in it.

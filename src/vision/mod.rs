@@ -10,12 +10,13 @@
 pub mod age_model;
 pub mod align;
 pub mod detector;
+mod integer;
 pub mod model_file;
 
 pub use age_model::{AgeModel, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
-pub use model_file::{ModelError, ModelIdentity};
+pub use model_file::{ModelError, ModelIdentity, Runtime};
 
 /// A point in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
