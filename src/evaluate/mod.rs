@@ -25,7 +25,7 @@ use std::path::Path;
 use crate::{
     age::AgeEstimate,
     picture,
-    vision::{AgeModel, Chip, Detector, FaceReading, LivenessModel, ModelError, nearest},
+    vision::{AgeModel, Chip, Detector, FaceReading, LivenessModel, ModelError, Runtime, nearest},
 };
 use dataset::{Dataset, Rejected, Sample};
 use people::{Thumbnail, people};
@@ -55,8 +55,13 @@ impl Eyes {
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn load(detector: Option<&Path>, age: Option<&Path>, liveness: Option<&Path>) -> Result<Self, ModelError> {
-        let (detector, age) = (Detector::load(detector)?, AgeModel::load(age)?);
+    pub fn load(
+        detector: Option<&Path>,
+        age: Option<&Path>,
+        liveness: Option<&Path>,
+        runtime: Runtime,
+    ) -> Result<Self, ModelError> {
+        let (detector, age) = (Detector::load_for(detector, runtime)?, AgeModel::load_for(age, runtime)?);
         Ok(Self { detector, age, liveness: LivenessModel::load(liveness)? })
     }
 

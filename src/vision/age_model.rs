@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     align::Chip,
-    model_file::{ModelError, ModelFile, ModelIdentity},
+    model_file::{ModelError, ModelFile, ModelIdentity, Runtime},
 };
 use crate::age::{AGES, AgeEstimate};
 
@@ -28,7 +28,7 @@ impl AgeModel {
     /// # Errors
     /// Only if the build embedded a broken file.
     pub fn embedded() -> Result<Self, ModelError> {
-        Self::from_bytes("embedded age-estimator.onnx", EMBEDDED)
+        Self::load(None)
     }
 
     /// Loads the model at `path`, or the embedded one.
@@ -36,18 +36,33 @@ impl AgeModel {
     /// # Errors
     /// See [`ModelError`]: the file is unreadable, no model, or another kind of model.
     pub fn load(path: Option<&Path>) -> Result<Self, ModelError> {
+        Self::load_for(path, Runtime::Auto)
+    }
+
+    /// As [`Self::load`], to be run in this way.
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    pub fn load_for(path: Option<&Path>, runtime: Runtime) -> Result<Self, ModelError> {
         match path {
-            None => Self::embedded(),
-            Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?),
+            None => Self::from_bytes("embedded age-estimator.onnx", EMBEDDED, runtime),
+            Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?, runtime),
         }
+    }
+
+    /// How the model is run, for people: in integers and by which instructions, or in float and why.
+    #[must_use]
+    pub fn runs(&self) -> String {
+        self.0.runs()
     }
 
     /// Loads a model from the bytes of its file; `label` names it in messages.
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn from_bytes(label: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        let file = ModelFile::load(label, bytes, "agegate-age-estimator", |_, _| vec![vec![1, AGES], vec![1, 1]])?;
+    pub fn from_bytes(label: &str, bytes: &[u8], runtime: Runtime) -> Result<Self, ModelError> {
+        let file =
+            ModelFile::load(label, bytes, "agegate-age-estimator", runtime, |_, _| vec![vec![1, AGES], vec![1, 1]])?;
         if file.input.width != file.input.height {
             return Err(file.metadata().wrong("input_height", format!("{}, as wide as high", file.input.width)));
         }

@@ -12,6 +12,7 @@
 pub mod age_model;
 pub mod align;
 pub mod detector;
+mod integer;
 pub mod liveness_model;
 pub mod model_file;
 
@@ -19,7 +20,7 @@ pub use age_model::{AgeModel, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
 pub use liveness_model::{LivenessModel, LivenessScore};
-pub use model_file::{ModelError, ModelIdentity};
+pub use model_file::{ModelError, ModelIdentity, Runtime};
 
 /// A point in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
