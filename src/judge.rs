@@ -278,7 +278,11 @@ impl Judge {
             Ok(weight) => weight,
         };
         let chip = chip.turned_for(self.tracker.good_frames());
-        Ok(Ok((self.age.read(&chip)?.age.tempered(self.policy.temperature), weight)))
+        let reading = self.age.read(&chip)?;
+        if reading.covered.is_covered() {
+            return Ok(Err(Flaw::Covered));
+        }
+        Ok(Ok((reading.age.tempered(self.policy.temperature), weight)))
     }
 
     /// Whether another face close by is not surely old enough. A face that cannot be judged is not surely old enough.
@@ -289,7 +293,9 @@ impl Judge {
             if quality::pixels(&chip, &self.quality).is_err() {
                 return Ok(true);
             }
-            if !self.policy.surely_old_enough(&self.age.read(&chip)?.age.tempered(self.policy.temperature)) {
+            let reading = self.age.read(&chip)?;
+            let estimate = reading.age.tempered(self.policy.temperature);
+            if reading.covered.is_covered() || !self.policy.surely_old_enough(&estimate) {
                 return Ok(true);
             }
         }

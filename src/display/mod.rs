@@ -28,6 +28,8 @@ pub enum Screen {
     MoreLight,
     /// Hold still.
     HoldStill,
+    /// Take off mask or sunglasses.
+    ShowFace,
     /// Being looked at; done in tenths, 0 to 10.
     Checking(u8),
     /// Come in.
@@ -42,7 +44,7 @@ pub enum Screen {
 
 impl Screen {
     /// Every screen, for tests and contact sheets.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Idle,
         Self::Waiting,
         Self::ComeCloser,
@@ -50,6 +52,7 @@ impl Screen {
         Self::LookHere,
         Self::MoreLight,
         Self::HoldStill,
+        Self::ShowFace,
         Self::Checking(4),
         Self::Welcome,
         Self::ShowId,
@@ -67,6 +70,7 @@ impl Screen {
             Guidance::Improve(Flaw::LookingAway) => Self::LookHere,
             Guidance::Improve(Flaw::TooDark | Flaw::TooBright) => Self::MoreLight,
             Guidance::Improve(Flaw::Blurred) => Self::HoldStill,
+            Guidance::Improve(Flaw::Covered) => Self::ShowFace,
             Guidance::Checking(share) => Self::Checking((share * 10.0).round().clamp(0.0, 10.0) as u8),
             Guidance::Decided(Outcome::Allow) => Self::Welcome,
             Guidance::Decided(Outcome::Refer) => Self::ShowId,

@@ -133,7 +133,8 @@ impl Recording {
             Err(flaw) => Ok(Err(flaw)),
             Ok(weight) => {
                 let good = self.good_views().count();
-                Ok(Ok((eyes.age.read(&chip.turned_for(good))?.age, weight)))
+                let reading = eyes.age.read(&chip.turned_for(good))?;
+                Ok(if reading.covered.is_covered() { Err(Flaw::Covered) } else { Ok((reading.age, weight)) })
             }
         }
     }

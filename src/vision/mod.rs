@@ -13,7 +13,7 @@ pub mod detector;
 mod integer;
 pub mod model_file;
 
-pub use age_model::{AgeModel, FaceReading};
+pub use age_model::{AgeModel, Covered, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
 pub use model_file::{ModelError, ModelIdentity, Runtime};
