@@ -340,7 +340,11 @@ impl Judge {
             Ok(weight) => weight,
         };
         let chip = chip.turned_for(self.tracker.good_frames());
-        let estimate = self.age.read(&chip)?.age.tempered(self.policy.temperature);
+        let reading = self.age.read(&chip)?;
+        if reading.covered.is_covered() {
+            return Ok(Err(Flaw::Covered));
+        }
+        let estimate = reading.age.tempered(self.policy.temperature);
         let liveness = self.liveness.as_ref().map(|model| model.read(&frame.pixels, &face.bounds)).transpose()?;
         Ok(Ok(GoodView { estimate, weight, liveness }))
     }
@@ -353,7 +357,9 @@ impl Judge {
             if quality::pixels(&chip, &self.quality).is_err() {
                 return Ok(true);
             }
-            if !self.policy.surely_old_enough(&self.age.read(&chip)?.age.tempered(self.policy.temperature)) {
+            let reading = self.age.read(&chip)?;
+            let estimate = reading.age.tempered(self.policy.temperature);
+            if reading.covered.is_covered() || !self.policy.surely_old_enough(&estimate) {
                 return Ok(true);
             }
         }

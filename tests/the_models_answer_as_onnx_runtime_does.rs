@@ -48,6 +48,12 @@ fn the_age_distribution() {
             model.runs()
         );
         assert!((f64::from(reading.female) - golden["female"].as_f64().unwrap()).abs() < 0.02);
+        for (found, wanted) in
+            [reading.covered.mouth, reading.covered.eyes].iter().zip(golden["covered"].as_array().unwrap())
+        {
+            assert!((f64::from(*found) - wanted.as_f64().unwrap()).abs() < 0.02);
+        }
+        assert!(!reading.covered.is_covered());
     }
 }
 

@@ -5,7 +5,10 @@ use crate::{
     pack::{STEP, Window, pack, sums},
 };
 
+mod finish;
 mod tiles;
+
+use finish::Scaling;
 
 /// Shape of a convolution: weights `[outputs, inputs, window, window]`; a window of 3 looks over the border by one pixel,
 /// others not at all.
@@ -114,30 +117,31 @@ impl Convolution {
         match self.path.tile().1 {
             4 => self.run_in::<4>(from, residual, to),
             8 => self.run_in::<8>(from, residual, to),
+            #[cfg(target_arch = "x86_64")]
             _ => self.run_in::<16>(from, residual, to),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("tiles of 4 or 8 channels"),
         }
     }
 
     fn run_in<const C: usize>(&self, from: &Map, residual: Option<Residual<'_>>, to: &mut Map) {
         let flip = self.path.flip();
-        let width = to.size().0;
-        self.tiles::<C>(from, |first, pixel, sums| {
-            let place = to.offset(pixel % width, pixel / width) + first;
+        self.tiles::<C>(from, to.steps(), |first, _, place, sums| {
+            let place = place + first;
             let factor: &[f32; C] = self.factor[first..first + C].try_into().expect("filled up to whole tiles");
             let offset: &[f32; C] = self.offset[first..first + C].try_into().expect("filled up to whole tiles");
             // Channels beyond the last one are the next pixel's: what the tile has for them is not written.
             let count = C.min(self.shape.outputs - first);
-            let mut added = [0.0; C];
-            if let Some(Residual { map, step }) = residual {
+            let more = residual.map(|Residual { map, step }| {
                 let more = &map.bytes[place..place + count];
-                match <&[u8; C]>::try_from(more) {
-                    Ok(more) => added = std::array::from_fn(|k| f32::from(more[k] ^ flip) * step),
-                    Err(_) => added.iter_mut().zip(more).for_each(|(to, byte)| *to = f32::from(byte ^ flip) * step),
-                }
+                (<&[u8; C]>::try_from(more).map_or_else(|_| filled(more, flip), |whole| *whole), step)
+            });
+            let bytes = finish::bytes(sums, Scaling { factor, offset, more, flip });
+            let out = &mut to.bytes[place..place + count];
+            match <&mut [u8; C]>::try_from(&mut *out) {
+                Ok(out) => *out = bytes,
+                Err(_) => out.copy_from_slice(&bytes[..count]),
             }
-            let bytes: [u8; C] =
-                std::array::from_fn(|k| byte(sums[k] as f32 * factor[k] + offset[k] + added[k]) ^ flip);
-            to.bytes[place..place + count].copy_from_slice(&bytes[..count]);
         });
     }
 
@@ -158,7 +162,8 @@ impl Convolution {
         let (width, height) = self.shape.output(from.size());
         let plane = width * height;
         assert_eq!(to.len(), plane * self.shape.outputs, "room for the result");
-        self.tiles::<C>(from, |first, pixel, sums| {
+        let outside = Steps { start: 0, pixel: 0, row: 0 };
+        self.tiles::<C>(from, outside, |first, pixel, _, sums| {
             for (k, sum) in sums.iter().enumerate().take(self.shape.outputs - first) {
                 let channel = first + k;
                 to[channel * plane + pixel] = *sum as f32 * self.factor[channel] + self.offset[channel];
@@ -170,40 +175,81 @@ impl Convolution {
         assert!(from.path == self.path && from.channels() == self.shape.inputs, "a map of the convolution");
     }
 
-    /// Hands each tile's sums to `finish`: first output channel, pixel, sums of the tile's channels.
-    fn tiles<const C: usize>(&self, from: &Map, mut finish: impl FnMut(usize, usize, &[i32; C])) {
+    /// Hands each pixel's sums to `finish`: first output channel, pixel, its place by `steps`, sums of the tile's channels.
+    fn tiles<const C: usize>(&self, from: &Map, steps: Steps, mut finish: impl FnMut(usize, usize, usize, &[i32; C])) {
         let (pixels_of_tile, channels_of_tile) = self.path.tile();
         debug_assert_eq!(channels_of_tile, C);
         let (width, height) = self.shape.output(from.size());
         let count = width * height;
+        let inside = from.steps();
         // A window of 3 begins in the border.
         let border = if self.shape.window == 3 { from.row_stride() + from.pixel_stride() } else { 0 };
-        let place =
-            |pixel: usize| from.offset(pixel % width * self.shape.stride, pixel / width * self.shape.stride) - border;
+        let inside = Steps {
+            start: inside.start - border,
+            pixel: inside.pixel * self.shape.stride,
+            row: inside.row * self.shape.stride,
+        };
         let window = Window { outputs: self.shape.outputs, inputs: self.shape.inputs, side: self.shape.window };
         let tile = tiles::Tile { steps: window.steps(), rows: self.shape.window, row_stride: from.row_stride() };
         let block = tile.rows * tile.steps * STEP * channels_of_tile;
         let mut sums = [0i32; tiles::LARGEST];
-        let mut places = [0usize; tiles::MOST_PIXELS];
+        let (mut places, mut results) = ([0usize; tiles::MOST_PIXELS], [0usize; tiles::MOST_PIXELS]);
         for (index, first) in (0..self.shape.outputs).step_by(channels_of_tile).enumerate() {
             let weights = &self.packed[index * block..][..block];
             let start = &self.start[first..first + channels_of_tile];
+            let mut walk =
+                Walk { x: 0, width, inside: inside.start, outside: steps.start, rows: [inside.start, steps.start] };
             for pixel in (0..count).step_by(pixels_of_tile) {
-                for (k, at) in places.iter_mut().enumerate().take(pixels_of_tile) {
-                    // The last tile is filled up with its last pixel.
-                    *at = place((pixel + k).min(count - 1));
+                let whole = pixels_of_tile.min(count - pixel);
+                for k in 0..whole {
+                    (places[k], results[k]) = (walk.inside, walk.outside);
+                    walk.on(inside, steps);
                 }
+                // The last tile is filled up with its last pixel.
+                let last = places[whole - 1];
+                places[whole..pixels_of_tile].fill(last);
                 tiles::run(self.path, tile, &from.bytes, &places, weights, start, &mut sums);
-                for (k, sums) in sums.as_chunks::<C>().0.iter().enumerate().take(pixels_of_tile.min(count - pixel)) {
-                    finish(first, pixel + k, sums);
+                for (k, sums) in sums.as_chunks::<C>().0.iter().enumerate().take(whole) {
+                    finish(first, pixel + k, results[k], sums);
                 }
             }
         }
     }
 }
 
-/// Rounded to the nearest, halves to the even, and cut to a byte.
-fn byte(value: f32) -> u8 {
-    // The cast cuts at 0 and 255, and makes 0 of what is no number.
-    value.round_ties_even() as u8
+/// Where pixels lie: the first one, and how far it is to the next and to the next row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steps {
+    pub(crate) start: usize,
+    pub(crate) pixel: usize,
+    pub(crate) row: usize,
+}
+
+/// A walk over the pixels of input and result, row by row, without divisions.
+struct Walk {
+    x: usize,
+    width: usize,
+    inside: usize,
+    outside: usize,
+    rows: [usize; 2],
+}
+
+impl Walk {
+    fn on(&mut self, inside: Steps, outside: Steps) {
+        self.x += 1;
+        self.inside += inside.pixel;
+        self.outside += outside.pixel;
+        if self.x == self.width {
+            self.x = 0;
+            self.rows = [self.rows[0] + inside.row, self.rows[1] + outside.row];
+            [self.inside, self.outside] = self.rows;
+        }
+    }
+}
+
+/// A tile's bytes where there are fewer than it has channels.
+fn filled<const C: usize>(some: &[u8], filler: u8) -> [u8; C] {
+    let mut whole = [filler; C];
+    whole[..some.len()].copy_from_slice(some);
+    whole
 }

@@ -1,6 +1,6 @@
 //! A map of activations: rows of pixels of channels, one byte each, with a border.
 
-use crate::Path;
+use crate::{Path, convolution::Steps};
 
 /// Bytes that a kernel may read beyond the last pixel: a segment is read in steps of 16.
 const SLACK: usize = 64;
@@ -60,6 +60,11 @@ impl Map {
     /// Where a pixel lies; `(0, 0)` is the first inside the border.
     pub(crate) fn offset(&self, x: usize, y: usize) -> usize {
         (y + 1) * self.row_stride() + (x + 1) * self.pixel_stride()
+    }
+
+    /// Where the pixels inside the border lie.
+    pub(crate) fn steps(&self) -> Steps {
+        Steps { start: self.offset(0, 0), pixel: self.pixel_stride(), row: self.row_stride() }
     }
 
     /// Puts in a row of a picture: `width * channels` bytes, pixel by pixel.

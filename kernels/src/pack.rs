@@ -22,36 +22,29 @@ impl Window {
     pub(crate) fn steps(self) -> usize {
         (self.side * stored(self.inputs)).div_ceil(STEP)
     }
-
-    fn weight(self, weights: &[i8], output: usize, row: usize, byte: usize) -> i8 {
-        let (column, input) = (byte / stored(self.inputs), byte % stored(self.inputs));
-        if output >= self.outputs || column >= self.side || input >= self.inputs {
-            return 0;
-        }
-        weights[((output * self.inputs + input) * self.side + row) * self.side + column]
-    }
 }
 
 /// Packs weights for the kernel of `path`.
 pub(crate) fn pack(path: Path, window: Window, weights: &[i8]) -> Vec<i8> {
     let (_, tile) = path.tile();
-    let length = window.steps() * STEP;
-    let mut packed = Vec::with_capacity(window.outputs.next_multiple_of(tile) * window.side * length);
-    for first in (0..window.outputs).step_by(tile) {
-        for row in 0..window.side {
-            for step in (0..length).step_by(STEP) {
-                let at = |channel: usize, byte: usize| window.weight(weights, first + channel, row, step + byte);
-                match path {
-                    // Channel by channel, 16 bytes of each.
-                    Path::Neon | Path::Portable => {
-                        packed.extend((0..tile).flat_map(|c| (0..STEP).map(move |b| at(c, b))));
-                    }
-                    // Four bytes of each channel, then the next four.
-                    Path::NeonDot | Path::Avx512Vnni => packed.extend(
-                        (0..STEP)
-                            .step_by(4)
-                            .flat_map(|b| (0..tile).flat_map(move |c| (0..4).map(move |k| at(c, b + k)))),
-                    ),
+    let block = STEP * tile;
+    let mut packed = vec![0; window.outputs.next_multiple_of(tile) * window.side * window.steps() * STEP];
+    let mut weights = weights.iter();
+    for output in 0..window.outputs {
+        let (group, channel) = (output / tile, output % tile);
+        for input in 0..window.inputs {
+            for row in 0..window.side {
+                let first = (group * window.side + row) * window.steps() * block;
+                for (column, weight) in weights.by_ref().take(window.side).enumerate() {
+                    let byte = column * stored(window.inputs) + input;
+                    let (step, byte) = (byte / STEP, byte % STEP);
+                    let within = match path {
+                        // Channel by channel, 16 bytes of each.
+                        Path::Neon | Path::Portable => channel * STEP + byte,
+                        // Four bytes of each channel, then the next four.
+                        Path::NeonDot | Path::Avx512Vnni => (byte / 4 * tile + channel) * 4 + byte % 4,
+                    };
+                    packed[first + step * block + within] = *weight;
                 }
             }
         }

@@ -28,6 +28,8 @@ pub enum Screen {
     MoreLight,
     /// Hold still.
     HoldStill,
+    /// Take off mask or sunglasses.
+    ShowFace,
     /// Being looked at; done in tenths, 0 to 10.
     Checking(u8),
     /// Come in.
@@ -44,7 +46,7 @@ pub enum Screen {
 
 impl Screen {
     /// Every screen, for tests and contact sheets.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Idle,
         Self::Waiting,
         Self::ComeCloser,
@@ -52,6 +54,7 @@ impl Screen {
         Self::LookHere,
         Self::MoreLight,
         Self::HoldStill,
+        Self::ShowFace,
         Self::Checking(4),
         Self::Welcome,
         Self::ShowId,
@@ -70,6 +73,7 @@ impl Screen {
             Guidance::Improve(Flaw::LookingAway) => Self::LookHere,
             Guidance::Improve(Flaw::TooDark | Flaw::TooBright) => Self::MoreLight,
             Guidance::Improve(Flaw::Blurred) => Self::HoldStill,
+            Guidance::Improve(Flaw::Covered) => Self::ShowFace,
             Guidance::Checking(share) => Self::Checking((share * 10.0).round().clamp(0.0, 10.0) as u8),
             Guidance::Decided(Outcome::Allow) => Self::Welcome,
             Guidance::Decided(Outcome::Refer) => Self::ShowId,

@@ -133,7 +133,7 @@ pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
                 }
                 Ok(picture) => match eyes.read(&picture, sample.input)? {
                     None => Outcome::Faceless(sample),
-                    Some(FaceReading { age, female }) => {
+                    Some(FaceReading { age, female, .. }) => {
                         let reading = Reading { sample, estimate: age, female, person: 0 };
                         Outcome::Read(Box::new(reading), Thumbnail::of(&picture))
                     }

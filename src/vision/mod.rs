@@ -16,7 +16,7 @@ mod integer;
 pub mod liveness_model;
 pub mod model_file;
 
-pub use age_model::{AgeModel, FaceReading};
+pub use age_model::{AgeModel, Covered, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
 pub use liveness_model::{LivenessModel, LivenessScore};
