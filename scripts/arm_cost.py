@@ -1,12 +1,17 @@
-"""Counts the ARM instructions of one frame (detect, age, liveness), for the quantized and for the float models.
+"""Counts the ARM instructions of one frame on several processors, in integers as shipped and in tract's float.
 
 Instructions, not time: under emulation time says nothing about a board. Debian 12's user-mode emulator counts them
 through a small plugin (`scripts/arm/count.c`); the numbers repeat. A frame's share is the difference between a run with
-some frames and one with more. The float models are the shipped ones with their weights written out as floats.
+some frames and one with more. `-cpu` decides which instructions the program finds: a Cortex-A76 (Raspberry Pi 5) has the
+dot product, an A53 and an A72 (Pi 3, Pi 4) have not.
 
-`sh scripts/cross.sh arm64`, then `python3 scripts/arm_cost.py` (needs onnx and numpy: models/train/requirements.txt).
+`sh scripts/cross.sh arm64`, then `python3 scripts/arm_cost.py [--cpu NAME] [--json FILE]` (needs onnx and numpy:
+models/train/requirements.txt). Without `--cpu` all are counted, and the tables of docs/measurements.md written; the file has the
+last processor's counts in millions.
 """
 
+import argparse
+import json
 import pathlib
 import re
 import subprocess
@@ -14,7 +19,6 @@ import sys
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 import demo_clip
 from readme import replace_block
@@ -43,86 +47,87 @@ def plugin() -> pathlib.Path:
     return library
 
 
-def with_float_weights(stem: str) -> pathlib.Path:
-    """The shipped model with every DequantizeLinear of a stored weight replaced by the float weight it stands for."""
-    model = onnx.load(ROOT / f"models/{stem}.onnx")
+def multiply_adds(stem: str) -> int:
+    """Multiplications of a model for one picture, from the shapes of its convolutions."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(ROOT / f"models/{stem}.onnx"))
     graph = model.graph
-    stored = {t.name: t for t in graph.initializer}
-    kept = []
+    sizes = {t.name: list(t.dims) for t in graph.initializer}
+    weights = {n.output[0]: sizes[n.input[0]] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in sizes}
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in [*graph.value_info, *graph.output]}
+    total = 0
     for node in graph.node:
-        if node.op_type != "DequantizeLinear" or node.input[0] not in stored:
-            kept.append(node)
-            continue
-        weight = numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
-        scale = numpy_helper.to_array(stored[node.input[1]]).astype(np.float32)
-        zero = numpy_helper.to_array(stored[node.input[2]]).astype(np.float32) if len(node.input) > 2 and node.input[2] else np.float32(0)
-        axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
-        shape = [-1 if k == axis else 1 for k in range(weight.ndim)]
-        if scale.ndim:
-            scale = scale.reshape(shape)
-            zero = zero.reshape(shape) if zero.ndim else zero
-        graph.initializer.append(numpy_helper.from_array((weight - zero) * scale, node.output[0]))
-    del graph.node[:]
-    graph.node.extend(kept)
-    path = WORK / f"{stem}-float.onnx"
-    onnx.save(model, path)
-    return path
+        if node.op_type == "Conv":
+            kernel = weights.get(node.input[1]) or sizes[node.input[1]]
+            total += int(np.prod(shapes[node.output[0]])) * int(np.prod(kernel[1:]))
+    return total
 
 
-def count(program: pathlib.Path, library: pathlib.Path, config: pathlib.Path, picture: pathlib.Path, frames: int) -> tuple[int, int]:
-    command = [program, "-L", "/", "-plugin", f"file={library}", BINARY, "replay", "--config", config, "--repeat", str(frames), picture]
+def count(program: pathlib.Path, library: pathlib.Path, cpu: str, config: pathlib.Path, picture: pathlib.Path, frames: int) -> int:
+    command = [program, "-cpu", cpu, "-L", "/", "-plugin", f"file={library}", BINARY, "replay", "--config", config, "--repeat", str(frames), picture]
     result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     found = re.search(r"instructions (\d+) vector (\d+)", result.stderr)
     if result.returncode or not found:
         sys.exit(f"the run under emulation failed: {result.stderr[-2000:]}")
-    return int(found[1]), int(found[2])
+    return int(found[1])
+
+
+# What is counted: name in the file, words, whether pictures without change are skipped, whether a living face is asked for, which picture.
+ROWS = [
+    ("empty_skipped", "nobody there, nothing changes", True, False, "nobody"),
+    ("empty_judged", "nobody there, searched: detector", False, False, "nobody"),
+    ("face", "a face: detector, alignment, quality, age", False, False, "adult"),
+    ("face_and_liveness", "the same with the liveness model", False, True, "adult"),
+]
+CPUS = {"cortex-a53": "Cortex-A53 (Pi 3)", "cortex-a72": "Cortex-A72 (Pi 4)", "cortex-a76": "Cortex-A76 (Pi 5)"}
+
+
+def counted(program: pathlib.Path, library: pathlib.Path, cpu: str, runtime: str) -> dict[str, float]:
+    result = {}
+    for name, _, skip, living, shown in ROWS:
+        config = WORK / f"{name}-{runtime}.toml"
+        config.write_text(
+            f'[visit]\ngood_frames = 40\nmost_frames = 50\ndecide_seconds = 100.0\n[relay]\ndriver = "simulated"\n[models]\nruntime = "{runtime}"\n'
+            f'[camera]\nskip_unchanged = {str(skip).lower()}\n[liveness]\nmode = "{"passive" if living else "off"}"\n'
+        )
+        few, many = (count(program, library, cpu, config, WORK / f"{shown}.jpg", n) for n in (FEW, MANY))
+        result[name] = round((many - few) / (MANY - FEW) / 1e6, 2)
+        if name == "face":
+            result["start"] = round((few - FEW * (many - few) / (MANY - FEW)) / 1e6, 1)
+    return result
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cpu", choices=list(CPUS))
+    parser.add_argument("--json", type=pathlib.Path)
+    args = parser.parse_args()
     if not BINARY.is_file():
         sys.exit(f"{BINARY} is missing: sh scripts/cross.sh arm64")
     WORK.mkdir(parents=True, exist_ok=True)
     program, library = emulator(), plugin()
     frames = demo_clip.frames()
-    picture = WORK / "adult.jpg"
-    picture.write_bytes(frames[demo_clip.visit_of("adult").middle])
-    nobody = WORK / "nobody.jpg"
-    nobody.write_bytes(frames[0])
-    visit = "[visit]\ngood_frames = 40\nmost_frames = 50\ndecide_seconds = 100.0\n[relay]\ndriver = \"simulated\"\n"
-    quantized, plain = WORK / "quantized.toml", WORK / "float.toml"
-    off = '[liveness]\nmode = "off"\n'
-    quantized.write_text(visit + off)
-    plain.write_text(f'{visit}{off}[models]\ndetector = "{with_float_weights("face-detector")}"\nage = "{with_float_weights("age-estimator")}"\n')
-    # The policy is bound to the embedded model; the float file has another hash.
-    head, *tables = re.split(r"^\[", (ROOT / "models/policy.toml").read_text(), flags=re.M)
-    keys = lambda text, names: "".join(l + "\n" for l in text.splitlines() if re.match(rf"({names}) =", l))
-    policy = "[policy]\n" + keys(head, "threshold_age|challenge_age|confidence|temperature")
-    plain.write_text(plain.read_text() + policy)
-    configs = [("quantized", quantized), ("float", plain)]
-    # What the third model adds: the same, asking for a living face.
-    liveness = next((t for t in tables if t.startswith("liveness]")), None)
-    if liveness:
-        asked = "[policy.liveness]\n" + keys(liveness, "confidence|temperature|offset")
-        on = lambda text: text.replace(off, off.replace("off", "passive"))
-        with_liveness, with_float = WORK / "quantized-liveness.toml", WORK / "float-liveness.toml"
-        with_liveness.write_text(on(quantized.read_text()) + policy + asked)
-        models = plain.read_text().replace("[models]\n", f'[models]\nliveness = "{with_float_weights("liveness")}"\n')
-        with_float.write_text(on(models) + asked)
-        configs += [("quantized with liveness", with_liveness), ("float with liveness", with_float)]
-    rows = {}
-    for name, config in configs:
-        for what, shown in (("face", picture), ("empty", nobody)):
-            few, many = (count(program, library, config, shown, n) for n in (FEW, MANY))
-            rows[name, what] = tuple((m - f) / (MANY - FEW) / 1e6 for f, m in zip(few, many))
-            print(f"{name}, {what} frame: {rows[name, what][0]:.1f} million instructions, {rows[name, what][1]:.1f} million of the vector unit", flush=True)
-    lines = ["| millions of ARM (A64) instructions for one 640x480 frame | quantized, as shipped | float | ratio |", "|---|---|---|---|"]
-    kinds = [("empty", "", "detector alone (nobody there)"), ("face", "", "detector, alignment, quality and age model")]
-    if liveness:
-        kinds.append(("face", " with liveness", "the same with the liveness model, while a visit lasts"))
-    for what, extra, label in kinds:
-        q, f = rows["quantized" + extra, what], rows["float" + extra, what]
-        lines.append(f"| {label} | {q[0]:.1f} | {f[0]:.1f} | {q[0] / f[0]:.3f} |")
-        lines.append(f"| of them on the vector unit | {q[1]:.1f} | {f[1]:.1f} | {q[1] / f[1]:.3f} |")
+    (WORK / "adult.jpg").write_bytes(frames[demo_clip.visit_of("adult").middle])
+    (WORK / "nobody.jpg").write_bytes(frames[0])
+    products = (multiply_adds("face-detector") + multiply_adds("age-estimator")) / 1e6
+    table = {}
+    for cpu in [args.cpu] if args.cpu else CPUS:
+        for runtime in ("auto", "float"):
+            table[cpu, runtime] = counted(program, library, cpu, runtime)
+            print(f"{cpu}, {runtime}: {json.dumps(table[cpu, runtime])}", flush=True)
+        found = table[cpu, "auto"]
+        report = {"cpu": cpu, **found, "multiply_adds": round(products, 1), "face_per_multiply_add": round(found["face"] / products, 3), "float": table[cpu, "float"]}
+        print(json.dumps(report))
+        if args.json:
+            args.json.write_text(json.dumps(report, indent=1) + "\n")
+    if args.cpu:
+        return
+    head = " | ".join(f"{name} | in float" for name in CPUS.values())
+    lines = [f"| millions of A64 instructions for one 640x480 frame | {head} |", "|---" * (1 + 2 * len(CPUS)) + "|"]
+    for name, words, *_ in ROWS:
+        lines.append(f"| {words} | " + " | ".join(f"{table[c, r][name]:.1f}" for c in CPUS for r in ("auto", "float")) + " |")
+    lines.append("| start of the program | " + " | ".join(f"{table[c, r]['start']:.0f}" for c in CPUS for r in ("auto", "float")) + " |")
+    each = " | ".join(f"{table[c, r]['face'] / products:.2f}" for c in CPUS for r in ("auto", "float"))
+    lines.append(f"| a face: instructions for each of the {products:.0f} million multiplications of both nets | {each} |")
     replace_block("arm cost", "scripts/arm_cost.py", "\n".join(lines))
 
 
