@@ -28,6 +28,7 @@ pub mod frame;
 pub mod gate;
 pub mod gpio;
 pub mod judge;
+pub mod liveness;
 pub mod made;
 pub mod measured;
 pub mod out;

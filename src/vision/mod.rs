@@ -11,11 +11,13 @@ pub mod age_model;
 pub mod align;
 pub mod detector;
 pub mod model_file;
+pub mod turn_points;
 
 pub use age_model::{AgeModel, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
 pub use model_file::{ModelError, ModelIdentity};
+pub use turn_points::TurnPoints;
 
 /// A point in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
