@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use agegate::{
     camera::pixel::{Colour, PixelFormat, to_rgb},
-    vision::{AgeModel, Chip, Detector, Point, align::TEMPLATE},
+    vision::{AgeModel, BoundingBox, Chip, Detector, LivenessModel, Point, align::TEMPLATE},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::RgbImage;
@@ -14,6 +14,8 @@ fn stages(c: &mut Criterion) {
     let picture = RgbImage::from_fn(640, 480, |x, y| image::Rgb([(x * 3 + y) as u8, (y * 2) as u8, (x ^ y) as u8]));
     let detector = Detector::embedded().expect("the embedded detector loads");
     let age = AgeModel::embedded().expect("the embedded age model loads");
+    let liveness = LivenessModel::embedded().expect("the embedded liveness model loads");
+    let bounds = BoundingBox { x0: 220.0, y0: 120.0, x1: 380.0, y1: 320.0 };
     let landmarks = TEMPLATE.map(|p| Point::new(220.0 + 200.0 * p.x, 120.0 + 200.0 * p.y));
     let chip = Chip::align(&picture, &landmarks, age.chip_side()).expect("five points make a chip");
 
@@ -27,6 +29,11 @@ fn stages(c: &mut Criterion) {
     let small = image::imageops::thumbnail(&picture, 320, 240);
     c.bench_function("model detector", |b| b.iter(|| detector.detect_above(black_box(&small), 0.99)));
     c.bench_function("model age", |b| b.iter(|| age.read(black_box(&chip))));
+    // Of a picture no larger than what it sees, the cutting costs next to nothing.
+    let (side, whole) = (96, BoundingBox { x0: 30.0, y0: 30.0, x1: 66.0, y1: 66.0 });
+    let tiny = image::imageops::thumbnail(&picture, side, side);
+    c.bench_function("model liveness", |b| b.iter(|| liveness.read(black_box(&tiny), &whole)));
+    c.bench_function("liveness", |b| b.iter(|| liveness.read(black_box(&picture), &bounds)));
     if let Some(path) = std::env::var_os("AGEGATE_FLOAT_DETECTOR") {
         let float = Detector::load(Some(path.as_ref())).expect("the float detector loads");
         c.bench_function("model detector float", |b| b.iter(|| float.detect_above(black_box(&small), 0.99)));
@@ -34,6 +41,10 @@ fn stages(c: &mut Criterion) {
     if let Some(path) = std::env::var_os("AGEGATE_FLOAT_AGE") {
         let float = AgeModel::load(Some(path.as_ref())).expect("the float age model loads");
         c.bench_function("model age float", |b| b.iter(|| float.read(black_box(&chip))));
+    }
+    if let Some(path) = std::env::var_os("AGEGATE_FLOAT_LIVENESS") {
+        let float = LivenessModel::load(Some(path.as_ref())).expect("the float liveness model loads");
+        c.bench_function("model liveness float", |b| b.iter(|| float.read(black_box(&tiny), &whole)));
     }
     c.bench_function("age", |b| b.iter(|| age.read(black_box(&chip))));
 }

@@ -1,4 +1,4 @@
-"""Counts the ARM instructions of one frame (detect and age), for the quantized and for the float models.
+"""Counts the ARM instructions of one frame (detect, age, liveness), for the quantized and for the float models.
 
 Instructions, not time: under emulation time says nothing about a board. Debian 12's user-mode emulator counts them
 through a small plugin (`scripts/arm/count.c`); the numbers repeat. A frame's share is the difference between a run with
@@ -90,20 +90,37 @@ def main() -> None:
     nobody.write_bytes(frames[0])
     visit = "[visit]\ngood_frames = 40\nmost_frames = 50\ndecide_seconds = 100.0\n[relay]\ndriver = \"simulated\"\n"
     quantized, plain = WORK / "quantized.toml", WORK / "float.toml"
-    quantized.write_text(visit)
-    plain.write_text(f'{visit}[models]\ndetector = "{with_float_weights("face-detector")}"\nage = "{with_float_weights("age-estimator")}"\n')
+    off = '[liveness]\nmode = "off"\n'
+    quantized.write_text(visit + off)
+    plain.write_text(f'{visit}{off}[models]\ndetector = "{with_float_weights("face-detector")}"\nage = "{with_float_weights("age-estimator")}"\n')
     # The policy is bound to the embedded model; the float file has another hash.
-    policy = (ROOT / "models/policy.toml").read_text()
-    plain.write_text(plain.read_text() + "[policy]\n" + "".join(l + "\n" for l in policy.split("[evidence]")[0].splitlines() if re.match(r"(threshold_age|challenge_age|confidence|temperature) =", l)))
+    head, *tables = re.split(r"^\[", (ROOT / "models/policy.toml").read_text(), flags=re.M)
+    keys = lambda text, names: "".join(l + "\n" for l in text.splitlines() if re.match(rf"({names}) =", l))
+    policy = "[policy]\n" + keys(head, "threshold_age|challenge_age|confidence|temperature")
+    plain.write_text(plain.read_text() + policy)
+    configs = [("quantized", quantized), ("float", plain)]
+    # What the third model adds: the same, asking for a living face.
+    liveness = next((t for t in tables if t.startswith("liveness]")), None)
+    if liveness:
+        asked = "[policy.liveness]\n" + keys(liveness, "confidence|temperature|offset")
+        on = lambda text: text.replace(off, off.replace("off", "passive"))
+        with_liveness, with_float = WORK / "quantized-liveness.toml", WORK / "float-liveness.toml"
+        with_liveness.write_text(on(quantized.read_text()) + policy + asked)
+        models = plain.read_text().replace("[models]\n", f'[models]\nliveness = "{with_float_weights("liveness")}"\n')
+        with_float.write_text(on(models) + asked)
+        configs += [("quantized with liveness", with_liveness), ("float with liveness", with_float)]
     rows = {}
-    for name, config in (("quantized", quantized), ("float", plain)):
+    for name, config in configs:
         for what, shown in (("face", picture), ("empty", nobody)):
             few, many = (count(program, library, config, shown, n) for n in (FEW, MANY))
             rows[name, what] = tuple((m - f) / (MANY - FEW) / 1e6 for f, m in zip(few, many))
             print(f"{name}, {what} frame: {rows[name, what][0]:.1f} million instructions, {rows[name, what][1]:.1f} million of the vector unit", flush=True)
     lines = ["| millions of ARM (A64) instructions for one 640x480 frame | quantized, as shipped | float | ratio |", "|---|---|---|---|"]
-    for what, label in (("empty", "detector alone (nobody there)"), ("face", "detector, alignment, quality and age model")):
-        q, f = rows["quantized", what], rows["float", what]
+    kinds = [("empty", "", "detector alone (nobody there)"), ("face", "", "detector, alignment, quality and age model")]
+    if liveness:
+        kinds.append(("face", " with liveness", "the same with the liveness model, while a visit lasts"))
+    for what, extra, label in kinds:
+        q, f = rows["quantized" + extra, what], rows["float" + extra, what]
         lines.append(f"| {label} | {q[0]:.1f} | {f[0]:.1f} | {q[0] / f[0]:.3f} |")
         lines.append(f"| of them on the vector unit | {q[1]:.1f} | {f[1]:.1f} | {q[1] / f[1]:.3f} |")
     replace_block("arm cost", "scripts/arm_cost.py", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""The same two model files in tract (our code, by criterion) and in ONNX Runtime, one thread each, in one run.
+"""The same model files in tract (our code, by criterion) and in ONNX Runtime, one thread each, in one run.
 
 Prints the median time of each and the ratio. `pip install onnx onnxruntime numpy` first (models/train/requirements.txt).
 ONNX Runtime is timed before and after tract, so that a change of the machine's load shows. Figures: also the float files
@@ -19,7 +19,7 @@ import onnxruntime
 from readme import replace_block
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MODELS = {"detector": ("face-detector", (1, 3, 240, 320)), "age": ("age-estimator", None)}
+MODELS = {"detector": ("face-detector", (1, 3, 240, 320)), "age": ("age-estimator", None), "liveness": ("liveness", None)}
 
 
 def onnx_runtime_ms(path: pathlib.Path, repeats: int = 200) -> float:
@@ -63,7 +63,7 @@ def main() -> None:
         print(f"{key:<10} {tract:>10.2f} {peer:>17.2f} {tract / peer:>6.2f} {tail}")
         ratio = f"{tract / plain:.2f}" if plain else "-"
         lines.append(f"| {key} model | {tract:.2f} ms | {peer:.2f} ms | {tract / peer:.2f} | {ratio} |")
-    for stage in ("colour 640x480 YUYV to RGB", "detect 640x480", "align", "age"):
+    for stage in ("colour 640x480 YUYV to RGB", "detect 640x480", "align", "age", "liveness"):
         lines.append(f"| stage: {stage} | {criterion_ms(stage):.2f} ms | | | |")
         print(f"stage {stage}: {criterion_ms(stage):.2f} ms")
     head = ["| one thread, medians | tract, our code | ONNX Runtime | ratio | int8 over float, in tract |", "|---|---|---|---|---|"]

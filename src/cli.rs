@@ -37,9 +37,9 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Find faces in pictures.
     Detect(DetectArgs),
-    /// Measure the embedded models on labelled pictures.
+    /// Measure the embedded models on labelled pictures, and on pictures of attacks.
     Evaluate(EvaluateArgs),
-    /// Choose the policy that keeps a bound on the minors let in.
+    /// Choose the policy that keeps a bound on the minors let in, and how sure of a living face it is.
     Calibrate(CalibrateArgs),
     /// Print shell completions or the manual page.
     #[command(hide = true)]
@@ -206,7 +206,7 @@ pub struct DetectArgs {
     /// Pictures, or folders of pictures.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Write the faces as JSON: path to a list of {score, box, landmarks}.
+    /// Write the faces as JSON: path to a list of {score, box, landmarks, liveness}.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write the pictures with boxes and landmarks drawn in.
@@ -218,6 +218,9 @@ pub struct DetectArgs {
     /// Another detector than the embedded one.
     #[arg(long, value_name = "FILE")]
     pub detector: Option<PathBuf>,
+    /// Another liveness model than the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub liveness_model: Option<PathBuf>,
 }
 
 /// Labelled pictures.
@@ -226,7 +229,7 @@ pub struct DatasetArgs {
     /// Labelled pictures; may be given several times. A folder of files named [age]_[gender]_[ethnicity]_[date].jpg, a
     /// folder with a labels.csv, or such a CSV, whose columns are path and age, and as far as they are known gender, group and
     /// person: pictures of one person, and pictures that are nearly the same, count once.
-    #[arg(long, value_name = "DIR", required_unless_present = "aligned_dataset")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["aligned_dataset", "attacks", "live"])]
     pub dataset: Vec<PathBuf>,
     /// The same for pictures that are aligned chips already, as in UTKFace: the detector is skipped. May be given several times.
     #[arg(long, value_name = "DIR")]
@@ -234,6 +237,14 @@ pub struct DatasetArgs {
     /// The pictures of every --dataset are aligned chips, too.
     #[arg(long)]
     pub aligned: bool,
+    /// Pictures of attacks: the sub-folders name what is held up before the camera, such as screen or print, and `live` is of
+    /// living people. A labels.csv (path, and as far as they are known gender and group) may lie in it or in them. May be given
+    /// several times.
+    #[arg(long, value_name = "DIR")]
+    pub attacks: Vec<PathBuf>,
+    /// More pictures of living people, beside the attacks. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub live: Vec<PathBuf>,
     /// Take the settings of visits and of picture quality from this configuration; default: the built-in ones.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -263,8 +274,11 @@ pub struct EvaluateArgs {
     /// Another age estimator than the embedded one.
     #[arg(long, value_name = "FILE")]
     pub age_model: Option<PathBuf>,
-    /// The policy by which the report judges visits, as `calibrate` writes it. Default: the shipped one.
-    #[arg(long, value_name = "FILE", requires = "report")]
+    /// Another liveness model than the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub liveness_model: Option<PathBuf>,
+    /// The policy by which visits, living faces and attacks are judged, as `calibrate` writes it. Default: the shipped one.
+    #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 }
 
@@ -281,6 +295,14 @@ pub struct CalibrateArgs {
     /// younger children too. Several, with an `--out` for each, from one look at the pictures.
     #[arg(long, value_name = "SHARE", default_values_t = [0.01])]
     pub max_false_accept: Vec<f64>,
+    /// Largest share of the frames of living people (--attacks, --live) that is taken for an attack: the liveness confidence is
+    /// the highest that keeps it.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.03)]
+    pub max_bpcer: f64,
+    /// The policy of which the liveness part is taken without --attacks, and everything else without --dataset. Default: the
+    /// shipped one.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Challenge age in years; `auto` chooses it together with the confidence.
     #[arg(long, default_value = "25")]
     pub challenge: String,
@@ -293,6 +315,9 @@ pub struct CalibrateArgs {
     /// Another age estimator than the embedded one.
     #[arg(long, value_name = "FILE")]
     pub age_model: Option<PathBuf>,
+    /// Another liveness model than the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub liveness_model: Option<PathBuf>,
 }
 
 /// `agegate generate`

@@ -39,6 +39,8 @@ pub enum Reason {
     SurelyMinor,
     /// A face close by that is not surely old enough.
     YoungerFaceNear,
+    /// Enough good frames, and they do not show a living face.
+    NotLive,
     /// Time ran out without enough good frames.
     PoorView,
     /// Refused too often in a row.
@@ -64,6 +66,7 @@ impl fmt::Display for Reason {
             Self::NotSure => "not-sure",
             Self::SurelyMinor => "surely-minor",
             Self::YoungerFaceNear => "younger-face-near",
+            Self::NotLive => "not-live",
             Self::PoorView => "poor-view",
             Self::TooManyTries => "too-many-tries",
             Self::LeftEarly => "left-early",

@@ -3,31 +3,82 @@
 use crate::{
     age::{AgeEstimate, AgeGroup},
     decision::{Outcome, Reason},
+    living::Living,
     policy::Policy,
+    vision::LivenessScore,
 };
+
+/// A view of a face that can be judged.
+#[derive(Clone, Debug)]
+pub struct GoodView {
+    /// Its estimate, at the policy's temperature.
+    pub estimate: AgeEstimate,
+    /// Its weight by its quality, 0 to 1.
+    pub weight: f32,
+    /// How living it looks; `None` where that was not looked at, and then it shows no living face.
+    pub liveness: Option<LivenessScore>,
+}
 
 /// The evidence that a visit has gathered so far.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     frames: Vec<(AgeEstimate, f32)>,
+    liveness: Vec<LivenessScore>,
     doubtful_companions: usize,
 }
 
 /// What the evidence amounts to now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Look on.
     Open,
-    /// Decided.
-    Final(Outcome, Reason),
+    /// Surely old enough, surely living where that is asked for, and alone.
+    Allow(Allowance),
+    /// Decided otherwise.
+    Refused(Refused, Reason),
+}
+
+/// How a visit is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Show ID.
+    Refer,
+    /// Surely a minor.
+    Deny,
+}
+
+impl From<Refused> for Outcome {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Refer => Self::Refer,
+            Refused::Deny => Self::Deny,
+        }
+    }
+}
+
+/// The proof that evidence is enough for `Allow`: only [`Evidence::judge`] makes it, and only with the proof of a living face
+/// where the policy asks for one.
+///
+/// ```compile_fail
+/// let forged = agegate::evidence::Allowance(());
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Allowance(());
+
+impl Allowance {
+    #[expect(clippy::needless_pass_by_value, reason = "one proof, one allowance")]
+    fn of(_living: Living) -> Self {
+        Self(())
+    }
 }
 
 impl Evidence {
-    /// Adds a good frame: its estimate at the policy's temperature, its quality as weight (0 to 1), and whether a face
-    /// close by was not surely old enough.
-    pub fn add(&mut self, estimate: AgeEstimate, weight: f32, doubtful_companion: bool) {
-        let weight = if weight.is_finite() { weight.clamp(0.01, 1.0) } else { 0.01 };
-        self.frames.push((estimate, weight));
+    /// Adds a good frame, and whether a face close by was not surely old enough.
+    pub fn add(&mut self, view: GoodView, doubtful_companion: bool) {
+        let weight = if view.weight.is_finite() { view.weight.clamp(0.01, 1.0) } else { 0.01 };
+        self.frames.push((view.estimate, weight));
+        self.liveness.extend(view.liveness);
         self.doubtful_companions += usize::from(doubtful_companion);
     }
 
@@ -43,6 +94,12 @@ impl Evidence {
         AgeEstimate::pool(self.frames.iter().map(|(estimate, weight)| (estimate, *weight)))
     }
 
+    /// P(living) of the visit so far; `None` where the policy does not ask for it, or nothing was seen of it.
+    #[must_use]
+    pub fn living(&self, policy: &Policy) -> Option<f32> {
+        policy.liveness.as_ref()?.probability(&self.liveness)
+    }
+
     /// The age band of the visit so far.
     #[must_use]
     pub fn band(&self) -> Option<AgeGroup> {
@@ -54,35 +111,52 @@ impl Evidence {
         self.doubtful_companions > 0 && self.doubtful_companions * 5 >= self.frames.len()
     }
 
-    /// Judges the evidence: `Allow` needs at least `enough` good frames; with `most` of them it ends either way.
+    /// Judges the evidence: `Allow` needs at least `enough` good frames, and as many that show a living face where the policy
+    /// asks for one; with `most` of them it ends either way.
     ///
-    /// The number of frames is the only thing besides the estimates that counts, so a lost face, an error or the time can
-    /// never make an `Allow` of it.
+    /// The number of frames is the only thing besides the estimates and scores that counts, so a lost face, an error or the
+    /// time can never make an `Allow` of it.
     #[must_use]
     pub fn judge(&self, policy: &Policy, enough: usize, most: usize) -> Verdict {
         let enough = enough.max(1);
         let Some(pooled) = self.pooled().filter(|_| self.frames.len() >= enough) else {
             return Verdict::Open;
         };
-        if policy.surely_old_enough(&pooled) {
+        let living = Living::of(policy.liveness.as_ref(), &self.liveness, enough);
+        let not_living = living.is_none();
+        if let Some(living) = living.filter(|_| policy.surely_old_enough(&pooled)) {
             if self.companion() {
-                return Verdict::Final(Outcome::Refer, Reason::YoungerFaceNear);
+                return Verdict::Refused(Refused::Refer, Reason::YoungerFaceNear);
             }
-            return Verdict::Final(Outcome::Allow, Reason::OldEnough);
+            return Verdict::Allow(Allowance::of(living));
         }
         if policy.surely_minor(&pooled) {
-            return Verdict::Final(Outcome::Deny, Reason::SurelyMinor);
+            return Verdict::Refused(Refused::Deny, Reason::SurelyMinor);
         }
         if self.frames.len() >= most.max(enough) {
-            return Verdict::Final(Outcome::Refer, Reason::NotSure);
+            // What may be no face at all says nothing about an age: the want of a living one is the first thing to tell.
+            return Verdict::Refused(Refused::Refer, if not_living { Reason::NotLive } else { Reason::NotSure });
         }
         Verdict::Open
+    }
+
+    /// Why a visit whose time is up is referred.
+    #[must_use]
+    pub fn reason_in_the_end(&self, policy: &Policy, enough: usize) -> Reason {
+        if self.frames.len() < enough {
+            return Reason::PoorView;
+        }
+        match Living::of(policy.liveness.as_ref(), &self.liveness, enough) {
+            None => Reason::NotLive,
+            Some(_) => Reason::NotSure,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::living::LivenessPolicy;
     use proptest::prelude::*;
 
     fn policy() -> Policy {
@@ -93,20 +167,38 @@ mod tests {
             deny_confidence: None,
             temperature: 1.0,
             model: None,
+            liveness: None,
             evidence: None,
         }
+    }
+
+    fn asks_for_a_living_face(confidence: f32) -> Policy {
+        let asked = LivenessPolicy { confidence, temperature: 1.0, offset: 0.0, model: None, evidence: None };
+        Policy { liveness: Some(asked), ..policy() }
     }
 
     fn evidence(frames: &[(f32, f32, f32)], companions: &[bool]) -> Evidence {
         let mut evidence = Evidence::default();
         for (k, (mean, deviation, weight)) in frames.iter().enumerate() {
-            evidence.add(AgeEstimate::normal(*mean, *deviation), *weight, companions.get(k).copied().unwrap_or(false));
+            let estimate = AgeEstimate::normal(*mean, *deviation);
+            let view = GoodView { estimate, weight: *weight, liveness: None };
+            evidence.add(view, companions.get(k).copied().unwrap_or(false));
+        }
+        evidence
+    }
+
+    /// An old person whose frames look so living.
+    fn looks(logits: &[Option<f32>]) -> Evidence {
+        let mut evidence = Evidence::default();
+        for logit in logits {
+            let liveness = logit.and_then(LivenessScore::new);
+            evidence.add(GoodView { estimate: AgeEstimate::normal(60.0, 2.0), weight: 1.0, liveness }, false);
         }
         evidence
     }
 
     fn allowed(verdict: Verdict) -> bool {
-        matches!(verdict, Verdict::Final(Outcome::Allow, _))
+        matches!(verdict, Verdict::Allow(_))
     }
 
     proptest! {
@@ -145,10 +237,55 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn where_a_living_face_is_asked_for_no_allow_without_it(
+            logits in prop::collection::vec(prop::option::of(-12.0f32..12.0), 1..14),
+            confidence in 0.01f32..0.99,
+            enough in 1usize..8,
+        ) {
+            let (policy, seen) = (asks_for_a_living_face(confidence), looks(&logits));
+            if allowed(seen.judge(&policy, enough, 12)) {
+                prop_assert!(logits.iter().flatten().count() >= enough);
+                prop_assert!(seen.living(&policy).unwrap() >= confidence);
+            }
+        }
+
+        #[test]
+        fn frames_that_were_not_looked_at_show_no_living_face(count in 1usize..14, enough in 1usize..8) {
+            let policy = asks_for_a_living_face(0.01);
+            prop_assert!(!allowed(looks(&vec![None; count]).judge(&policy, enough, 12)));
+        }
+
+        #[test]
+        fn who_is_refused_without_liveness_is_refused_with_it(
+            frames in prop::collection::vec((5.0f32..80.0, 1.0f32..8.0, 0.1f32..1.0), 1..12),
+            logit in -12.0f32..12.0,
+        ) {
+            let mut with = Evidence::default();
+            for (mean, deviation, weight) in &frames {
+                let liveness = LivenessScore::new(logit);
+                with.add(GoodView { estimate: AgeEstimate::normal(*mean, *deviation), weight: *weight, liveness }, false);
+            }
+            let without = evidence(&frames, &[]).judge(&policy(), 3, 12);
+            prop_assert!(!allowed(with.judge(&asks_for_a_living_face(0.5), 3, 12)) || allowed(without));
+        }
+    }
+
+    #[test]
+    fn an_old_face_that_does_not_look_living_is_referred_when_the_frames_are_used_up() {
+        let policy = asks_for_a_living_face(0.9);
+        assert_eq!(looks(&[Some(-3.0); 5]).judge(&policy, 5, 10), Verdict::Open);
+        let referred = Verdict::Refused(Refused::Refer, Reason::NotLive);
+        assert_eq!(looks(&[Some(-3.0); 10]).judge(&policy, 5, 10), referred);
+        assert_eq!(looks(&[None; 10]).judge(&policy, 5, 10), referred, "nothing was seen of it");
+        assert!(allowed(looks(&[Some(3.0); 5]).judge(&policy, 5, 10)));
+    }
+
     #[test]
     fn a_young_adult_below_the_challenge_age_is_referred_however_sure_the_model_is() {
         let sure = evidence(&[(22.0, 0.8, 1.0); 12], &[]);
-        assert_eq!(sure.judge(&policy(), 3, 12), Verdict::Final(Outcome::Refer, Reason::NotSure));
+        assert_eq!(sure.judge(&policy(), 3, 12), Verdict::Refused(Refused::Refer, Reason::NotSure));
     }
 
     #[test]
@@ -156,6 +293,6 @@ mod tests {
         let child = evidence(&[(9.0, 1.5, 1.0); 6], &[]);
         assert_eq!(child.judge(&policy(), 3, 12), Verdict::Open);
         let strict = Policy { deny_confidence: Some(0.9), ..policy() };
-        assert_eq!(child.judge(&strict, 3, 12), Verdict::Final(Outcome::Deny, Reason::SurelyMinor));
+        assert_eq!(child.judge(&strict, 3, 12), Verdict::Refused(Refused::Deny, Reason::SurelyMinor));
     }
 }

@@ -4,15 +4,14 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    age::AgeEstimate,
     camera::{self, turn_watch::TurnWatch, turned::Turn},
-    config::Config,
+    config::{Config, LivenessMode},
     frame::Frame,
-    measured::{MeasuredWith, statement},
-    policy::{Policy, Reason},
+    measured::{MeasuredWith, Models, liveness_statement, statement},
+    policy::{GoodView, Policy, Reason},
     quality::{self, Flaw, QualityLimits},
     still_faces::StillFaces,
-    vision::{AgeModel, Chip, Detector, Face, ModelError, ModelIdentity, nearest},
+    vision::{AgeModel, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, nearest},
     visit::{Decision, SeenFace, Sighting, Step, VisitTracker},
 };
 
@@ -28,22 +27,32 @@ pub enum JudgeError {
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The policy was made for another age model.
+    /// The policy was made for another age or liveness model.
     #[error(
-        "the policy was made for the age model {expected}, but {found} is loaded; run `agegate calibrate` for it, or remove `model` from the policy to take the risk"
+        "the policy was made for the {kind} model {expected}, but {found} is loaded; run `agegate calibrate` for it, or remove `model` from the policy to take the risk"
     )]
     ForeignPolicy {
+        /// Which of them.
+        kind: &'static str,
         /// Model named by the policy.
         expected: String,
         /// Model loaded.
         found: String,
     },
+    /// A living face is asked for, and the policy does not say how sure of it one must be.
+    #[error(
+        "the policy has no [liveness] table, which says how sure of a living face an Allow must be: make one with `agegate calibrate --live DIR --attacks DIR`, or set `mode = \"off\"` in [liveness]"
+    )]
+    NoLiveness,
 }
 
 /// The eyes and the memory of one visit.
 pub struct Judge {
     detector: Detector,
     age: AgeModel,
+    /// Where a living face is asked for.
+    liveness: Option<LivenessModel>,
+    mode: LivenessMode,
     score: f32,
     quality: QualityLimits,
     policy: Policy,
@@ -79,7 +88,7 @@ pub struct Judged {
     /// Faces found.
     pub faces: usize,
     /// The nearest face's verdict, for `replay --frames`.
-    pub view: Option<Result<AgeEstimate, Flaw>>,
+    pub view: Option<Result<GoodView, Flaw>>,
     /// Whether the whole picture is dark: a covered lens, or no light at all.
     pub dark: bool,
     /// Where the time went: detection, estimation.
@@ -94,25 +103,58 @@ impl Judge {
     pub fn new(config: &Config) -> Result<Self, JudgeError> {
         let detector = Detector::load(config.models.detector.as_deref())?;
         let age = AgeModel::load(config.models.age.as_deref())?;
-        let policy = config.policy();
+        let policy = config.policy().in_force(config.liveness.mode).ok_or(JudgeError::NoLiveness)?;
         let found = age.identity().to_string();
+        let foreign =
+            |kind, expected: &str, found| Err(JudgeError::ForeignPolicy { kind, expected: expected.into(), found });
         if let Some(expected) = policy.foreign_to(&found) {
-            return Err(JudgeError::ForeignPolicy { expected: expected.to_owned(), found });
+            return foreign("age", expected, found);
         }
+        let liveness = match &policy.liveness {
+            None => None,
+            Some(asked) => {
+                let model = LivenessModel::load(config.models.liveness.as_deref())?;
+                let found = model.identity().to_string();
+                if let Some(expected) = asked.foreign_to(&found) {
+                    return foreign("liveness", expected, found);
+                }
+                Some(model)
+            }
+        };
         let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
         let tracker = VisitTracker::new(config.visit.settings(), policy.clone());
-        let in_force = MeasuredWith::now(&policy, &found, &config.visit, config.camera.rate, &config.quality);
+        let models = Models { age: &found, liveness: liveness.as_ref().map(|m| m.identity().to_string()) };
+        let in_force = MeasuredWith::now(&policy, &models, &config.visit, config.camera.rate, &config.quality);
         let (turn, turn_watch) = (camera::turn(&config.camera), TurnWatch::default());
         let (region, still) = (Region(config.camera.region), StillFaces::default());
         let quality = config.quality;
-        Ok(Self { detector, age, score, quality, policy, tracker, in_force, turn, turn_watch, region, still })
+        let mode = config.liveness.mode;
+        Ok(Self {
+            detector,
+            age,
+            liveness,
+            mode,
+            score,
+            quality,
+            policy,
+            tracker,
+            in_force,
+            turn,
+            turn_watch,
+            region,
+            still,
+        })
     }
 
     /// Whether this one judges as the other does: the same models, policy and limits.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let models = |j: &Self| (j.detector.identity().to_string(), j.age.identity().to_string());
+        let models = |j: &Self| {
+            let liveness = j.liveness_model().map(ToString::to_string);
+            (j.detector.identity().to_string(), j.age.identity().to_string(), liveness)
+        };
         models(self) == models(other)
+            && self.mode == other.mode
             && self.score == other.score
             && self.quality == other.quality
             && self.policy == other.policy
@@ -134,6 +176,18 @@ impl Judge {
         self.detector.identity()
     }
 
+    /// The liveness model in use; none where no living face is asked for.
+    #[must_use]
+    pub fn liveness_model(&self) -> Option<&ModelIdentity> {
+        self.liveness.as_ref().map(LivenessModel::identity)
+    }
+
+    /// How a living face is asked for.
+    #[must_use]
+    pub fn liveness_mode(&self) -> LivenessMode {
+        self.mode
+    }
+
     /// The policy in use.
     #[must_use]
     pub fn policy(&self) -> &Policy {
@@ -144,6 +198,12 @@ impl Judge {
     #[must_use]
     pub fn policy_statement(&self) -> String {
         statement(&self.policy, &self.in_force)
+    }
+
+    /// What is asked of a living face, in a line; `None` where nothing is.
+    #[must_use]
+    pub fn liveness_statement(&self) -> Option<String> {
+        liveness_statement(&self.policy, &self.in_force)
     }
 
     /// Whether nobody is before the camera.
@@ -172,7 +232,7 @@ impl Judge {
             }
             Some(face) => {
                 let seen = self.view(face, frame)?;
-                view = Some(seen.as_ref().map(|(estimate, _)| estimate.clone()).map_err(|flaw| *flaw));
+                view = Some(seen.clone());
                 if seen.is_ok() {
                     companion = self.doubtful_companion(face, &faces, frame)?;
                 }
@@ -228,8 +288,9 @@ impl Judge {
         face.bounds.height() >= least * CALLED_CLOSER_FROM
     }
 
-    /// The estimate of a face at the policy's temperature and its weight, or what is wrong with the view.
-    fn view(&self, face: &Face, frame: &Frame) -> Result<Result<(AgeEstimate, f32), Flaw>, ModelError> {
+    /// What a face shows, or what is wrong with the view. A living face is looked for in good views alone: nowhere else does it
+    /// count.
+    fn view(&self, face: &Face, frame: &Frame) -> Result<Result<GoodView, Flaw>, ModelError> {
         if let Err(flaw) = quality::geometry(face, frame.pixels.dimensions(), &self.quality) {
             return Ok(Err(flaw));
         }
@@ -241,7 +302,9 @@ impl Judge {
             Ok(weight) => weight,
         };
         let chip = chip.turned_for(self.tracker.good_frames());
-        Ok(Ok((self.age.read(&chip)?.age.tempered(self.policy.temperature), weight)))
+        let estimate = self.age.read(&chip)?.age.tempered(self.policy.temperature);
+        let liveness = self.liveness.as_ref().map(|model| model.read(&frame.pixels, &face.bounds)).transpose()?;
+        Ok(Ok(GoodView { estimate, weight, liveness }))
     }
 
     /// Whether another face close by is not surely old enough. A face that cannot be judged is not surely old enough.

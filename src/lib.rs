@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! camera -> Frame -> detector -> Face -> align -> Chip -> age model -> AgeEstimate
+//!                                   Face -> crop -> liveness model -> LivenessScore
 //!                      -> visit (track, quality, evidence) -> policy -> Decision
 //!                                                      -> relay, display, audit log
 //! ```
@@ -29,6 +30,7 @@ pub mod gate;
 pub mod gpio;
 pub mod judge;
 pub mod liveness;
+pub mod living;
 pub mod made;
 pub mod measured;
 pub mod out;

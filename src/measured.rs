@@ -3,7 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::VisitConfig, policy::Policy, quality::QualityLimits};
+use crate::{
+    config::VisitConfig,
+    policy::{LivenessPolicy, Policy},
+    quality::QualityLimits,
+};
 
 /// The figures under which a policy was chosen, as `agegate calibrate` found them. Shares are of people, 0 to 1; a person
 /// counts once, however many pictures there are.
@@ -18,6 +22,9 @@ pub struct PolicyEvidence {
     pub minors: usize,
     /// People of the threshold age or over.
     pub adults: usize,
+    /// People who were judged by how living they look, too: those in pictures with surroundings, where a living face is asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asked_to_live: usize,
     /// Bound asked for: the upper end of the 95 % interval of `false_accept` is under it.
     pub max_false_accept: f64,
     /// Ages of the minors whom `false_accept` counts: the older ones, who are hard to tell, apart from the children.
@@ -44,6 +51,11 @@ pub struct PolicyEvidence {
     /// By source, where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<GroupShare>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A share of the people of an age band.
@@ -114,12 +126,98 @@ pub struct MeasuredWith {
     pub min_contrast: f32,
     /// The same.
     pub min_sharpness: f32,
+    /// How a living face was asked for; absent: it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<LivenessMeasuredWith>,
+}
+
+/// The values on which figures about living faces and attacks depend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LivenessMeasuredWith {
+    /// [`LivenessPolicy::confidence`].
+    pub confidence: f32,
+    /// [`LivenessPolicy::temperature`].
+    pub temperature: f32,
+    /// [`LivenessPolicy::offset`].
+    pub offset: f32,
+    /// The liveness model.
+    pub model: String,
+}
+
+impl LivenessMeasuredWith {
+    /// The values in force at a gate.
+    #[must_use]
+    pub fn now(policy: &LivenessPolicy, model: &str) -> Self {
+        let LivenessPolicy { confidence, temperature, offset, .. } = *policy;
+        Self { confidence, temperature, offset, model: model.into() }
+    }
+
+    /// Keys and values.
+    fn values(values: Option<&Self>) -> [(&'static str, String); 4] {
+        let of = |value: &dyn Fn(&Self) -> String| values.map_or_else(|| "absent".into(), value);
+        [
+            ("liveness.confidence", of(&|v| v.confidence.to_string())),
+            ("liveness.temperature", of(&|v| v.temperature.to_string())),
+            ("liveness.offset", of(&|v| v.offset.to_string())),
+            ("liveness.model", of(&|v| v.model.clone())),
+        ]
+    }
+}
+
+/// What says how a policy tells living faces from attacks: shares of frames and of visits, 0 to 1, by the standard's words
+/// (ISO/IEC 30107-3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LivenessEvidence {
+    /// Hash over the names of the pictures.
+    pub dataset: String,
+    /// The share of living frames taken for an attack that was asked for, at most.
+    pub max_bpcer: f64,
+    /// Frames of living people.
+    pub live: usize,
+    /// Share of them taken for an attack.
+    pub bpcer: f64,
+    /// Upper end of its 95 % interval.
+    pub bpcer_high: f64,
+    /// Share of their visits of up to ten frames taken for an attack.
+    pub visit_bpcer: f64,
+    /// The values for which all this holds.
+    pub measured_with: LivenessMeasuredWith,
+    /// By attack instrument.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attacks: Vec<AttackShare>,
+}
+
+/// Attacks of one kind that are taken for living.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttackShare {
+    /// What is held up, such as `screen`.
+    pub instrument: String,
+    /// Frames of it.
+    pub frames: usize,
+    /// Share of them taken for living.
+    pub apcer: f64,
+    /// Upper end of its 95 % interval.
+    pub apcer_high: f64,
+    /// Share of visits of up to ten frames taken for living.
+    pub visit_apcer: f64,
+}
+
+/// The models that a gate has loaded, by their identities.
+#[derive(Clone, Debug)]
+pub struct Models<'a> {
+    /// The age model.
+    pub age: &'a str,
+    /// The liveness model, where a living face is asked for.
+    pub liveness: Option<String>,
 }
 
 impl MeasuredWith {
-    /// The values in force at a gate: policy, age model, visit, frames a second, quality.
+    /// The values in force at a gate: policy, models, visit, frames a second, quality.
     #[must_use]
-    pub fn now(policy: &Policy, model: &str, visit: &VisitConfig, rate: f32, quality: &QualityLimits) -> Self {
+    pub fn now(policy: &Policy, models: &Models<'_>, visit: &VisitConfig, rate: f32, quality: &QualityLimits) -> Self {
         let in_time = (visit.decide_seconds * rate).floor() as usize + 1;
         Self {
             threshold_age: policy.threshold_age,
@@ -127,13 +225,17 @@ impl MeasuredWith {
             confidence: policy.confidence,
             deny_confidence: policy.deny_confidence,
             temperature: policy.temperature,
-            model: model.into(),
+            model: models.age.into(),
             good_frames: visit.good_frames,
             most_frames: visit.most_frames.min(in_time),
             min_brightness: quality.min_brightness,
             max_brightness: quality.max_brightness,
             min_contrast: quality.min_contrast,
             min_sharpness: quality.min_sharpness,
+            liveness: policy
+                .liveness
+                .as_ref()
+                .map(|l| LivenessMeasuredWith::now(l, models.liveness.as_deref().unwrap_or_default())),
         }
     }
 
@@ -163,8 +265,40 @@ impl MeasuredWith {
         ] {
             compare(key, measured, found);
         }
+        let (measured, found) = [self, now].map(|m| LivenessMeasuredWith::values(m.liveness.as_ref())).into();
+        for ((key, measured), (_, found)) in measured.into_iter().zip(found) {
+            compare(key, measured, found);
+        }
         differences
     }
+}
+
+/// What the policy in force asks of a living face, in a line, with its measured figures if they hold for the values in force.
+/// `None` where no living face is asked for.
+#[must_use]
+pub fn liveness_statement(policy: &Policy, now: &MeasuredWith) -> Option<String> {
+    let (asked, now) = (policy.liveness.as_ref()?, now.liveness.as_ref()?);
+    let basis = match &asked.evidence {
+        None => "no figures with it: run `agegate calibrate`".into(),
+        Some(e) if e.measured_with != *now => {
+            let (measured, found) =
+                (LivenessMeasuredWith::values(Some(&e.measured_with)), LivenessMeasuredWith::values(Some(now)));
+            let differ = measured.into_iter().zip(found).filter(|(m, f)| m != f);
+            let told = differ.map(|((key, m), (_, f))| format!("`{key}` is {f}, measured with {m}"));
+            let told = told.collect::<Vec<_>>().join("; ");
+            format!("its figures do not hold for these values: {told}; run `agegate calibrate`")
+        }
+        Some(e) => {
+            let attack = |a: &AttackShare| format!("{} {:.1} %", a.instrument, a.apcer * 100.0);
+            let attacks = e.attacks.iter().map(attack).collect::<Vec<_>>().join(", ");
+            format!(
+                "{:.1} % of {} living frames taken for an attack; attacks taken for living, of frames: {attacks}",
+                e.bpcer * 100.0,
+                e.live
+            )
+        }
+    };
+    Some(format!("a living face at P >= {}; {basis}", asked.confidence))
 }
 
 /// The policy in a line, with its measured figures if they hold for the values in force, and else with why they do not.
@@ -199,13 +333,78 @@ mod tests {
 
     fn now(policy: &Policy, config: &Config) -> MeasuredWith {
         let model = policy.model.clone().unwrap_or_default();
-        MeasuredWith::now(policy, &model, &config.visit, config.camera.rate, &config.quality)
+        let liveness = policy.liveness.as_ref().and_then(|l| l.model.clone());
+        let models = Models { age: &model, liveness };
+        MeasuredWith::now(policy, &models, &config.visit, config.camera.rate, &config.quality)
     }
 
     #[test]
     fn the_shipped_figures_hold_for_the_shipped_values() {
-        let (policy, config) = (Policy::shipped(), Config::default());
+        let config = Config::default();
+        let policy = Policy::shipped().in_force(config.liveness.mode).unwrap();
         assert!(statement(&policy, &now(&policy, &config)).contains("% of adults asked for ID"));
+    }
+
+    #[test]
+    fn figures_about_living_faces_are_shown_for_the_values_they_were_measured_with_alone() {
+        let measured_with =
+            LivenessMeasuredWith { confidence: 0.9, temperature: 1.0, offset: 0.0, model: "net/1".into() };
+        let evidence = LivenessEvidence {
+            dataset: "d".into(),
+            max_bpcer: 0.03,
+            live: 200,
+            bpcer: 0.02,
+            bpcer_high: 0.05,
+            visit_bpcer: 0.0,
+            measured_with,
+            attacks: vec![AttackShare {
+                instrument: "screen".into(),
+                frames: 100,
+                apcer: 0.04,
+                apcer_high: 0.1,
+                visit_apcer: 0.0,
+            }],
+        };
+        let asked = LivenessPolicy {
+            confidence: 0.9,
+            temperature: 1.0,
+            offset: 0.0,
+            model: Some("net/1".into()),
+            evidence: Some(evidence),
+        };
+        let line = |asked: LivenessPolicy| {
+            let policy = Policy { liveness: Some(asked), ..Policy::shipped() };
+            liveness_statement(&policy, &now(&policy, &Config::default())).unwrap()
+        };
+        assert!(
+            line(asked.clone()).contains("2.0 % of 200 living frames") && line(asked.clone()).contains("screen 4.0 %")
+        );
+        type Edit = fn(&mut LivenessPolicy);
+        let edits: [(&str, Edit); 4] = [
+            ("confidence", |l| l.confidence = 0.8),
+            ("temperature", |l| l.temperature = 2.0),
+            ("offset", |l| l.offset = -1.0),
+            ("model", |l| l.model = Some("net/2".into())),
+        ];
+        for (key, edit) in edits {
+            let mut edited = asked.clone();
+            edit(&mut edited);
+            let line = line(edited);
+            assert!(line.contains("do not hold") && line.contains(&format!("`liveness.{key}` is")), "{line}");
+            assert!(!line.contains("living frames"), "{line}");
+        }
+    }
+
+    #[test]
+    fn figures_of_ages_do_not_hold_where_living_faces_are_asked_for_otherwise() {
+        let asked = LivenessPolicy { confidence: 0.9, temperature: 1.0, offset: 0.0, model: None, evidence: None };
+        let measured = Policy::shipped().evidence.unwrap().measured_with;
+        let other = match measured.liveness {
+            None => Policy { liveness: Some(asked), ..Policy::shipped() },
+            Some(_) => Policy { liveness: None, ..Policy::shipped() },
+        };
+        let line = statement(&other, &now(&other, &Config::default()));
+        assert!(line.contains("do not hold") && line.contains("`liveness.confidence` is"), "{line}");
     }
 
     #[test]
@@ -226,7 +425,8 @@ mod tests {
             ("min_sharpness", |_, c| c.quality.min_sharpness = 0.0),
         ];
         for (key, edit) in edits {
-            let (mut policy, mut config) = (Policy::shipped(), Config::default());
+            let mut config = Config::default();
+            let mut policy = Policy::shipped().in_force(config.liveness.mode).unwrap();
             edit(&mut policy, &mut config);
             let line = statement(&policy, &now(&policy, &config));
             assert!(line.contains("do not hold for these values") && line.contains(&format!("`{key}` is")), "{line}");

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::age::AgeEstimate;
+use crate::{age::AgeEstimate, config::LivenessMode};
 pub use crate::{
     decision::{Outcome, Reason},
-    evidence::{Evidence, Verdict},
+    evidence::{Evidence, GoodView, Verdict},
+    living::LivenessPolicy,
     measured::PolicyEvidence,
 };
 
@@ -28,6 +29,9 @@ pub struct Policy {
     /// Identity of the age model that this policy was made for. Another model: the gate does not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// How sure of a living face an Allow must be. A policy in force asks for one if it has this: see [`Policy::in_force`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<LivenessPolicy>,
     /// What the policy rests on, as `agegate calibrate` found it. For the reader; the gate does not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<PolicyEvidence>,
@@ -86,13 +90,26 @@ impl Policy {
         self.model.as_deref().filter(|made_for| *made_for != loaded)
     }
 
+    /// The policy as a gate of this mode puts it into force: without the question for a living face where none is asked, and
+    /// never without it where one is. `None` if the policy does not say how sure of a living face it wants to be.
+    #[must_use]
+    pub fn in_force(self, mode: LivenessMode) -> Option<Self> {
+        match mode {
+            LivenessMode::Off => Some(Self { liveness: None, ..self }),
+            LivenessMode::Passive | LivenessMode::Turn => self.liveness.is_some().then_some(self),
+        }
+    }
+
     /// A short identity for the log: the values that decide, hashed.
     #[must_use]
     pub fn identity(&self) -> String {
-        let text = format!(
+        let mut text = format!(
             "{} {} {} {:?} {}",
             self.threshold_age, self.challenge_age, self.confidence, self.deny_confidence, self.temperature
         );
+        if let Some(l) = &self.liveness {
+            text += &format!(" liveness {} {} {}", l.confidence, l.temperature, l.offset);
+        }
         format!("T{}/C{}/{}", self.threshold_age, self.challenge_age, &blake3::hash(text.as_bytes()).to_hex()[..8])
     }
 

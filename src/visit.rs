@@ -8,13 +8,14 @@
 //! ```
 //!
 //! What is absent: no path leads from an error, a lost face or a jump of the clock to `Allow`; only
-//! [`Evidence::judge`] says `Allow`, and only out of good frames.
+//! [`Evidence::judge`] says `Allow`, and only out of good frames that show a living face where the policy asks for one.
 
 use std::time::Duration;
 
 use crate::{
-    age::{AgeEstimate, AgeGroup},
-    policy::{Evidence, Outcome, Policy, Reason, Verdict},
+    age::AgeGroup,
+    evidence::{Allowance, Refused},
+    policy::{Evidence, GoodView, Outcome, Policy, Reason, Verdict},
     quality::Flaw,
     vision::BoundingBox,
 };
@@ -41,8 +42,8 @@ pub struct VisitSettings {
 pub struct SeenFace {
     /// Its box in the frame.
     pub bounds: BoundingBox,
-    /// Its estimate at the policy's temperature and its weight, or why it cannot be judged.
-    pub view: Result<(AgeEstimate, f32), Flaw>,
+    /// What it shows, or why it cannot be judged.
+    pub view: Result<GoodView, Flaw>,
 }
 
 /// What a frame showed.
@@ -67,6 +68,8 @@ pub struct Decision {
     pub band: Option<AgeGroup>,
     /// P(age >= T) of the visit's evidence.
     pub confidence: Option<f32>,
+    /// P(living) of the visit's evidence, where the policy asks for a living face.
+    pub liveness: Option<f32>,
     /// Good frames.
     pub frames: usize,
     /// Which try in a row this was, from 1.
@@ -88,6 +91,18 @@ pub enum Guidance {
     Checking(f32),
     /// Decided.
     Decided(Outcome),
+    /// Referred, for the want of a living face.
+    NotLive,
+}
+
+impl Guidance {
+    /// What to say of a decision.
+    fn after(outcome: Outcome, reason: Reason) -> Self {
+        match reason {
+            Reason::NotLive => Self::NotLive,
+            _ => Self::Decided(outcome),
+        }
+    }
 }
 
 /// The result of one frame.
@@ -102,7 +117,7 @@ pub struct Step {
 enum State {
     Empty,
     Watching(Watch),
-    Decided { outcome: Outcome, last_seen: Duration, last_box: BoundingBox },
+    Decided { told: Guidance, last_seen: Duration, last_box: BoundingBox },
 }
 
 struct Watch {
@@ -191,7 +206,7 @@ impl VisitTracker {
         match std::mem::replace(&mut self.state, State::Empty) {
             State::Empty => self.begin(sighting),
             State::Watching(watch) => self.watch(watch, sighting),
-            State::Decided { outcome, last_seen, last_box } => self.after(outcome, last_seen, last_box, &sighting),
+            State::Decided { told, last_seen, last_box } => self.after(told, last_seen, last_box, &sighting),
         }
     }
 
@@ -219,7 +234,7 @@ impl VisitTracker {
             attempt,
         };
         if attempt > self.settings.max_tries {
-            return self.decide(&watch, Outcome::Refer, Reason::TooManyTries, sighting.at);
+            return self.refuse(&watch, Refused::Refer, Reason::TooManyTries, sighting.at);
         }
         self.watch(watch, sighting)
     }
@@ -245,10 +260,11 @@ impl VisitTracker {
         watch.last_box = face.bounds;
         match face.view {
             Err(flaw) => self.look_on(watch, Some(flaw), at),
-            Ok((estimate, weight)) => {
-                watch.evidence.add(estimate, weight, sighting.doubtful_companion);
+            Ok(view) => {
+                watch.evidence.add(view, sighting.doubtful_companion);
                 match watch.evidence.judge(&self.policy, self.settings.good_frames, self.settings.most_frames) {
-                    Verdict::Final(outcome, reason) => self.decide(&watch, outcome, reason, at),
+                    Verdict::Allow(allowance) => self.allow(&watch, allowance, at),
+                    Verdict::Refused(refused, reason) => self.refuse(&watch, refused, reason, at),
                     Verdict::Open => self.look_on(watch, None, at),
                 }
             }
@@ -258,15 +274,14 @@ impl VisitTracker {
     /// Goes on watching, unless the time is up.
     fn look_on(&mut self, watch: Watch, flaw: Option<Flaw>, at: Duration) -> Step {
         if at.saturating_sub(watch.began) >= self.settings.decide_within {
-            let reason =
-                if watch.evidence.frames() >= self.settings.good_frames { Reason::NotSure } else { Reason::PoorView };
-            return self.decide(&watch, Outcome::Refer, reason, at);
+            let reason = watch.evidence.reason_in_the_end(&self.policy, self.settings.good_frames);
+            return self.refuse(&watch, Refused::Refer, reason, at);
         }
         self.state = State::Watching(watch);
         Step { guidance: self.guidance(flaw), decision: None }
     }
 
-    fn after(&mut self, outcome: Outcome, last_seen: Duration, last_box: BoundingBox, sighting: &Sighting) -> Step {
+    fn after(&mut self, told: Guidance, last_seen: Duration, last_box: BoundingBox, sighting: &Sighting) -> Step {
         let gone = sighting.at.saturating_sub(last_seen);
         let same = sighting.nearest.as_ref().filter(|face| same_person(&last_box, &face.bounds, gone));
         let changed = sighting.nearest.is_some() && same.is_none();
@@ -275,14 +290,24 @@ impl VisitTracker {
             return Step { guidance: Guidance::Idle, decision: None };
         }
         let (last_seen, last_box) = same.map_or((last_seen, last_box), |face| (sighting.at, face.bounds));
-        self.state = State::Decided { outcome, last_seen, last_box };
-        Step { guidance: Guidance::Decided(outcome), decision: None }
+        self.state = State::Decided { told, last_seen, last_box };
+        Step { guidance: told, decision: None }
+    }
+
+    /// The only way to `Allow`: with the evidence's own word for it.
+    fn allow(&mut self, watch: &Watch, _allowance: Allowance, at: Duration) -> Step {
+        self.decide(watch, Outcome::Allow, Reason::OldEnough, at)
+    }
+
+    fn refuse(&mut self, watch: &Watch, refused: Refused, reason: Reason, at: Duration) -> Step {
+        self.decide(watch, refused.into(), reason, at)
     }
 
     fn decide(&mut self, watch: &Watch, outcome: Outcome, reason: Reason, at: Duration) -> Step {
         let decision = self.conclude(watch, outcome, reason, at);
-        self.state = State::Decided { outcome, last_seen: watch.last_seen, last_box: watch.last_box };
-        Step { guidance: Guidance::Decided(outcome), decision: Some(decision) }
+        let told = Guidance::after(outcome, reason);
+        self.state = State::Decided { told, last_seen: watch.last_seen, last_box: watch.last_box };
+        Step { guidance: told, decision: Some(decision) }
     }
 
     /// Makes the decision of a visit and keeps the budget of tries.
@@ -300,6 +325,7 @@ impl VisitTracker {
             reason,
             band: pooled.as_ref().map(|p| AgeGroup::of(p.mean())),
             confidence: pooled.as_ref().map(|p| p.at_least(self.policy.threshold_age)),
+            liveness: watch.evidence.living(&self.policy),
             frames: watch.evidence.frames(),
             attempt: watch.attempt,
             began: watch.began,
@@ -314,7 +340,7 @@ impl VisitTracker {
             (State::Watching(watch), None) => {
                 Guidance::Checking((watch.evidence.frames() as f32 / self.settings.most_frames.max(1) as f32).min(1.0))
             }
-            (State::Decided { outcome, .. }, None) => Guidance::Decided(*outcome),
+            (State::Decided { told, .. }, None) => *told,
         }
     }
 }
@@ -333,6 +359,7 @@ fn same_person(before: &BoundingBox, now: &BoundingBox, passed: Duration) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{age::AgeEstimate, living::LivenessPolicy, vision::LivenessScore};
     use proptest::prelude::*;
 
     fn settings() -> VisitSettings {
@@ -354,9 +381,22 @@ mod tests {
             deny_confidence: None,
             temperature: 1.0,
             model: None,
+            liveness: None,
             evidence: None,
         };
         VisitTracker::new(settings(), policy)
+    }
+
+    /// One that asks for a living face.
+    fn asking() -> VisitTracker {
+        let asked = LivenessPolicy { confidence: 0.8, temperature: 1.0, offset: 0.0, model: None, evidence: None };
+        let policy = Policy { liveness: Some(asked), ..tracker().policy };
+        VisitTracker::new(settings(), policy)
+    }
+
+    fn view(age: f32, weight: f32, liveness: Option<f32>) -> Result<GoodView, Flaw> {
+        let liveness = liveness.and_then(LivenessScore::new);
+        Ok(GoodView { estimate: AgeEstimate::normal(age, 3.0), weight, liveness })
     }
 
     fn ms(at: u64) -> Duration {
@@ -368,7 +408,13 @@ mod tests {
     }
 
     fn face(at: u64, age: f32) -> Sighting {
-        let nearest = Some(SeenFace { bounds: at_place(200.0), view: Ok((AgeEstimate::normal(age, 3.0), 1.0)) });
+        let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(age, 1.0, None) });
+        Sighting { at: ms(at), nearest, doubtful_companion: false }
+    }
+
+    /// An adult who looks so living.
+    fn looking(at: u64, logit: Option<f32>) -> Sighting {
+        let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(60.0, 1.0, logit) });
         Sighting { at: ms(at), nearest, doubtful_companion: false }
     }
 
@@ -484,6 +530,33 @@ mod tests {
         assert_eq!(visit(&mut t, 60.0).outcome, Outcome::Allow);
     }
 
+    #[test]
+    fn an_adult_who_does_not_look_living_is_referred_and_told_so() {
+        let mut t = asking();
+        let steps: Vec<Step> = (1..40).map(|k| t.observe(looking(k * 100, Some(-2.0)))).collect();
+        let decisions: Vec<&Decision> = steps.iter().filter_map(|s| s.decision.as_ref()).collect();
+        assert_eq!(decisions.len(), 1);
+        let d = decisions[0];
+        assert_eq!((d.outcome, d.reason, d.frames), (Outcome::Refer, Reason::NotLive, 10));
+        assert!(d.liveness.unwrap() < 0.2);
+        assert_eq!(steps[steps.len() - 1].guidance, Guidance::NotLive);
+        assert_eq!(run(&mut asking(), (1..40).map(|k| looking(k * 100, Some(3.0))))[0].outcome, Outcome::Allow);
+    }
+
+    #[test]
+    fn frames_without_a_score_are_referred_for_the_want_of_a_living_face() {
+        let decisions = run(&mut asking(), (1..40).map(|k| looking(k * 100, None)));
+        assert_eq!((decisions[0].reason, decisions[0].liveness), (Reason::NotLive, None));
+    }
+
+    #[test]
+    fn a_visit_whose_time_is_up_is_referred_for_what_it_lacks() {
+        let mut slow = asking();
+        slow.settings.most_frames = 200;
+        let decisions = run(&mut slow, (1..90).map(|k| looking(k * 100, Some(-2.0))));
+        assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::NotLive));
+    }
+
     fn sightings() -> impl Strategy<Value = Vec<Sighting>> {
         let one = (0u8..10, 0.0f32..90.0, 0u64..900, 0.0f32..500.0, any::<bool>());
         prop::collection::vec(one, 1..120).prop_map(|steps| {
@@ -493,7 +566,8 @@ mod tests {
                 .map(|(kind, age, step, x, companion)| {
                     now = if kind == 9 { now.saturating_sub(step * 3) } else { now + step };
                     let view = match kind {
-                        0..=6 => Ok((AgeEstimate::normal(age, 3.0), 0.7)),
+                        // Younger ages look living here, and some faces were not looked at.
+                        0..=6 => view(age, 0.7, (kind != 5).then_some(30.0 - age)),
                         _ => Err(Flaw::Blurred),
                     };
                     let bounds = at_place(if kind == 6 { x } else { 200.0 });
@@ -513,6 +587,16 @@ mod tests {
                     prop_assert!(decision.confidence.unwrap() >= 0.95);
                     prop_assert_eq!(decision.reason, Reason::OldEnough);
                     prop_assert!(decision.attempt <= 3);
+                }
+            }
+        }
+
+        #[test]
+        fn where_a_living_face_is_asked_for_an_allow_has_one(sightings in sightings()) {
+            for decision in run(&mut asking(), sightings) {
+                if decision.outcome == Outcome::Allow {
+                    prop_assert!(decision.liveness.unwrap() >= 0.8);
+                    prop_assert!(decision.frames >= 5);
                 }
             }
         }

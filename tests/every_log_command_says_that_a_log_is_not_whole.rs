@@ -25,10 +25,12 @@ fn decision() -> Event {
         reason: Reason::OldEnough,
         band: None,
         confidence: None,
+        liveness: None,
         frames: 5,
         attempt: 1,
         latency_ms: 100,
         model: "01234567".into(),
+        liveness_model: None,
         policy: "p".into(),
     }
 }

@@ -1,7 +1,7 @@
 //! Any bytes are a model of the right kind or an error; what loads also runs, or fails with an error.
 #![no_main]
 
-use agegate::vision::{age_model::AgeModel, detector::Detector};
+use agegate::vision::{AgeModel, Detector, LivenessModel};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(
@@ -10,10 +10,10 @@ fuzz_target!(
         std::panic::set_hook(Box::new(|_| {}));
     },
     |bytes: &[u8]| {
-        if bytes.len() % 2 == 0 {
-            drop(AgeModel::from_bytes("fuzzed", bytes));
-        } else {
-            drop(Detector::from_bytes("fuzzed", bytes));
+        match bytes.len() % 3 {
+            0 => drop(AgeModel::from_bytes("fuzzed", bytes)),
+            1 => drop(Detector::from_bytes("fuzzed", bytes)),
+            _ => drop(LivenessModel::from_bytes("fuzzed", bytes)),
         }
     }
 );

@@ -73,34 +73,44 @@ impl Logged {
     }
 }
 
+/// By what a decision was made: the record names it.
+#[derive(Clone, Debug)]
+pub struct DecidedBy {
+    /// Hash of the age model.
+    pub age_model: String,
+    /// Hash of the liveness model, where a living face is asked for.
+    pub liveness_model: Option<String>,
+    /// Identity of the policy.
+    pub policy: String,
+}
+
 impl AuditLog {
     /// Writes a decision and waits until the medium has it.
     ///
     /// # Errors
     /// As [`AuditLog::append`]; the decision then must not be acted on, and there is nothing to act with.
-    pub fn append_decision(
-        &mut self,
-        decision: &Decision,
-        model_hash: &str,
-        policy: String,
-    ) -> Result<Logged, AuditError> {
-        let seq = self.append(decision_event(decision, model_hash, policy, monotonic_now()))?;
+    pub fn append_decision(&mut self, decision: &Decision, by: DecidedBy) -> Result<Logged, AuditError> {
+        let seq = self.append(decision_event(decision, by, monotonic_now()))?;
         Ok(Logged::new(seq, decision.outcome, decision.decided, monotonic_now()))
     }
 }
 
 /// The log's record of a decision: rule 4 of the design says what may be in it.
-fn decision_event(decision: &Decision, model_hash: &str, policy: String, now: Duration) -> Event {
+fn decision_event(decision: &Decision, by: DecidedBy, now: Duration) -> Event {
+    let hundredths = |p: f32| (p * 100.0).round() / 100.0;
+    let short = |hash: &str| hash.chars().take(8).collect::<String>();
     Event::Decision {
         decision: decision.outcome,
         reason: decision.reason,
         band: decision.band,
-        confidence: decision.confidence.map(|c| (c * 100.0).round() / 100.0),
+        confidence: decision.confidence.map(hundredths),
+        liveness: decision.liveness.map(hundredths),
         frames: decision.frames,
         attempt: decision.attempt,
         latency_ms: millis(now.saturating_sub(decision.decided)),
-        model: model_hash.chars().take(8).collect(),
-        policy,
+        model: short(&by.age_model),
+        liveness_model: by.liveness_model.as_deref().map(short),
+        policy: by.policy,
     }
 }
 
@@ -125,6 +135,11 @@ mod tests {
     use super::{super::reader, *};
     use crate::{config::LogConfig, policy::Reason};
 
+    fn by() -> DecidedBy {
+        let liveness_model = Some("abcdef0123".into());
+        DecidedBy { age_model: "0123456789".into(), liveness_model, policy: "p".into() }
+    }
+
     #[test]
     fn what_was_written_and_what_is_proven_are_one_decision() {
         let folder = tempfile::tempdir().unwrap();
@@ -136,20 +151,24 @@ mod tests {
                 reason: Reason::OldEnough,
                 band: None,
                 confidence: Some(0.987),
+                liveness: Some(0.912),
                 frames: 5,
                 attempt: 1,
                 began: captured,
                 decided: captured,
             };
-            let logged = log.append_decision(&decision, "0123456789", "p".into()).unwrap();
+            let logged = log.append_decision(&decision, by()).unwrap();
             assert_eq!((logged.outcome(), logged.captured()), (outcome, captured));
             assert!(logged.synced() >= captured);
             let mut last = None;
             reader::records(folder.path(), |record| last = Some(record)).unwrap();
             let last = last.unwrap();
             assert_eq!(last.seq, logged.seq());
-            let Event::Decision { decision, model, .. } = last.event else { panic!("{last:?}") };
+            let Event::Decision { decision, model, liveness, liveness_model, .. } = last.event else {
+                panic!("{last:?}")
+            };
             assert_eq!((decision, model.as_str()), (outcome, "01234567"));
+            assert_eq!((liveness, liveness_model.as_deref()), (Some(0.91), Some("abcdef01")));
         }
     }
 

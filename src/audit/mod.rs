@@ -34,7 +34,7 @@ mod tail;
 pub mod verify;
 pub mod writer;
 
-pub use logged::Logged;
+pub use logged::{DecidedBy, Logged};
 pub use writer::AuditLog;
 
 use std::path::PathBuf;
@@ -90,6 +90,9 @@ pub enum Event {
         detector: String,
         /// Age estimator.
         model: String,
+        /// How a living face is asked for, and by which model; absent where none is, and in older logs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        liveness: Option<String>,
         /// Policy.
         policy: String,
     },
@@ -103,6 +106,9 @@ pub enum Event {
         band: Option<AgeGroup>,
         /// P(age >= T), two decimals.
         confidence: Option<f32>,
+        /// P(living), two decimals; absent where no living face is asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        liveness: Option<f32>,
         /// Good frames.
         frames: usize,
         /// Which try in a row.
@@ -112,6 +118,9 @@ pub enum Event {
         latency_ms: u64,
         /// First 8 digits of the age model's hash.
         model: String,
+        /// The same of the liveness model, where a living face is asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        liveness_model: Option<String>,
         /// Policy identity.
         policy: String,
     },

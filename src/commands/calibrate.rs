@@ -6,17 +6,19 @@ use super::{Exit, Outcome, labelled};
 use crate::{
     cli::CalibrateArgs,
     complain,
+    config::{VisitConfig, load_policy},
     evaluate::{
         Eyes,
         at_the_gate::Visits,
         bands,
         calibrate::{Wish, choose, dataset_hash},
+        liveness_policy::choose_liveness,
         temperature::Temperature,
     },
     made,
-    measured::{BandShare, GroupShare},
+    measured::{AttackShare, BandShare, GroupShare, LivenessEvidence},
     out,
-    policy::{Policy, PolicyEvidence},
+    policy::{LivenessPolicy, Policy, PolicyEvidence},
     say,
 };
 
@@ -35,7 +37,7 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
         text => Some(text.parse().map_err(|_| format!("--challenge {text:?}: expected years or auto"))?),
     };
     let config = labelled::settings(&args.data)?;
-    let mut visit = config.visit;
+    let mut visit = config.visit.clone();
     if let Some(frames) = args.frames {
         visit.good_frames = frames as usize;
         visit.most_frames = visit.most_frames.max(visit.good_frames);
@@ -52,25 +54,65 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
         max_false_accept,
         visit: visit.clone(),
         quality: config.quality,
+        liveness: None,
     };
-    let wishes: Vec<Wish> = args.max_false_accept.iter().map(|bound| wish(*bound)).collect();
+    let mut wishes: Vec<Wish> = args.max_false_accept.iter().map(|bound| wish(*bound)).collect();
     wishes.iter().try_for_each(Wish::check)?;
+    let eyes = Eyes::load(None, args.age_model.as_deref(), args.liveness_model.as_deref())?;
+    let before = args.policy.as_deref().map_or_else(|| Ok(Policy::shipped()), load_policy)?;
+    let liveness = liveness(args, &before, &visit, &eyes)?;
+    if !labelled::has_ages(&args.data) {
+        // Everything else stays; what it was measured with says that its figures are those of another liveness.
+        let policy = Policy { liveness, ..before };
+        return write(args, 0, &block(&policy, None)?);
+    }
+    // A policy that was chosen without liveness has no figures with it, and one chosen with it none without.
+    let in_force = Policy { liveness: liveness.clone(), ..before }.in_force(config.liveness.mode).ok_or(
+        "the configuration asks for a living face, and there is nothing to calibrate that with: give --attacks DIR, or a policy with a [liveness] table",
+    )?;
+    for wish in &mut wishes {
+        wish.liveness.clone_from(&in_force.liveness);
+    }
     let [first, ..] = wishes.as_slice() else { return Err("no bound".into()) };
-    let eyes = Eyes::load(None, args.age_model.as_deref())?;
     let set = labelled::open(&args.data)?;
     let mut visits = Visits::begin(&eyes, &set, &first.setting())?;
     tell(set.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)).chain(visits.unused.iter().cloned()));
     let dataset = dataset_hash(&set.samples);
     for (number, wish) in wishes.iter().enumerate() {
         let (policy, temperature) = choose(&mut visits, &eyes, wish, &dataset)?;
-        let text = block(&policy, &temperature)?;
-        match args.out.get(number) {
-            Some(path) => {
-                made::write_file(path, text.as_bytes(), |before| before.starts_with(MARK.as_bytes()))?;
-                say!("{}", path.display());
-            }
-            None => out::write(format_args!("{text}"), ""),
+        let policy = Policy { liveness: liveness.clone(), ..policy };
+        write(args, number, &block(&policy, Some(&temperature))?)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The liveness part: chosen on attacks and living people, or else that of the policy before, if it is for the same model.
+fn liveness(
+    args: &CalibrateArgs,
+    before: &Policy,
+    visit: &VisitConfig,
+    eyes: &Eyes,
+) -> Result<Option<LivenessPolicy>, Box<dyn std::error::Error>> {
+    let model = eyes.liveness.identity();
+    let Some(all) = labelled::look(&args.data, eyes)? else {
+        return Ok(before.liveness.clone().filter(|l| l.foreign_to(&model.to_string()).is_none()));
+    };
+    tell(all.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)));
+    let (policy, figures) = choose_liveness(&all, args.max_bpcer, &visit.settings(), model)?;
+    for (instrument, count) in &figures.liveness_faceless {
+        complain!("{instrument}: no face found in {count} pictures: counted as not let in");
+    }
+    Ok(Some(policy))
+}
+
+/// Writes the policy of a number to its file, or to standard output.
+fn write(args: &CalibrateArgs, number: usize, text: &str) -> Outcome {
+    match args.out.get(number) {
+        Some(path) => {
+            made::write_file(path, text.as_bytes(), |before| before.starts_with(MARK.as_bytes()))?;
+            say!("{}", path.display());
         }
+        None => out::write(format_args!("{text}"), ""),
     }
     Ok(Exit::Success)
 }
@@ -91,23 +133,47 @@ fn tell(unused: impl Iterator<Item = String>) {
 }
 
 /// The policy as TOML, with what it means before it.
-fn block(policy: &Policy, t: &Temperature) -> Result<String, toml::ser::Error> {
+fn block(policy: &Policy, temperature: Option<&Temperature>) -> Result<String, toml::ser::Error> {
     let mut text = format!("{MARK}; use it with `policy_file` in the configuration.\n#\n");
-    for line in policy.evidence.iter().flat_map(|e| sentences(policy, e)) {
+    let ages = policy.evidence.iter().flat_map(|e| sentences(policy, e));
+    let liveness = policy.liveness.iter().flat_map(|l| Some(liveness_sentences(l, l.evidence.as_ref()?)));
+    for line in ages.chain(liveness.flatten()) {
         text += &format!("# {line}\n");
     }
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "# Temperature, on folds that its fit did not see: negative log-likelihood {:.3} before, {:.3} after; calibration error of P(age >= T) {:.4} before, {:.4} after.\n",
-        t.held_out_nll[0], t.held_out_nll[1], t.held_out_ece[0], t.held_out_ece[1]
-    );
+    if let Some(t) = temperature {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "# Temperature, on folds that its fit did not see: negative log-likelihood {:.3} before, {:.3} after; calibration error of P(age >= T) {:.4} before, {:.4} after.",
+            t.held_out_nll[0], t.held_out_nll[1], t.held_out_ece[0], t.held_out_ece[1]
+        );
+    }
+    text.push('\n');
     text.push_str(&toml::to_string(policy)?);
     Ok(text)
 }
 
 fn per_thousand(share: f64) -> String {
     format!("{:.0}", share * 1e3)
+}
+
+/// What the figures of living faces and attacks mean.
+fn liveness_sentences(asked: &LivenessPolicy, e: &LivenessEvidence) -> Vec<String> {
+    let attack = |a: &AttackShare| {
+        let (frames, visits) = (per_thousand(a.apcer), per_thousand(a.visit_apcer));
+        format!("{} {frames} ({visits})", a.instrument)
+    };
+    let attacks = e.attacks.iter().map(attack).collect::<Vec<_>>().join(", ");
+    vec![
+        format!(
+            "Living faces, at P >= {}: of 1,000 frames of living people, {} are taken for an attack, with 95 % confidence fewer than {:.0}; of 1,000 visits of up to ten frames, {}.",
+            asked.confidence,
+            per_thousand(e.bpcer),
+            (e.bpcer_high * 1e3).ceil(),
+            per_thousand(e.visit_bpcer)
+        ),
+        format!("Attacks taken for living, of 1,000 frames (of visits of up to ten): {attacks}."),
+    ]
 }
 
 /// What the figures mean, a sentence a line.
@@ -158,6 +224,12 @@ fn sentences(policy: &Policy, e: &PolicyEvidence) -> Vec<String> {
         "Measured on {} people under {threshold} and {} of {threshold} or over in {} pictures, each a simulated visit that is judged after each of {} to {} good frames, one try; a person counts once.",
         e.minors, e.adults, e.pictures, w.good_frames, w.most_frames
     ));
+    if e.asked_to_live > 0 {
+        lines.push(format!(
+            "Of them, {} people in pictures with surroundings were let in only if they looked living, too; the others are tight chips of faces, which cannot say that.",
+            e.asked_to_live
+        ));
+    }
     for s in &e.sources {
         let let_in = s.false_accept.map_or_else(String::new, |f| {
             format!(", {} of 1,000 let in, {}", per_thousand(f), fewer(s.false_accept_high.unwrap_or(1.0)))

@@ -46,6 +46,12 @@ pub fn run(args: &ConfigArgs) -> Outcome {
             list.good("face detector", &judge.detector_model().to_string());
             list.good("age model", &judge.age_model().to_string());
             list.good("policy", &judge.policy_statement());
+            match (judge.liveness_model(), judge.liveness_statement()) {
+                (Some(model), Some(line)) => {
+                    list.good("liveness", &format!("{}, {model}: {line}", judge.liveness_mode()));
+                }
+                _ => list.note("liveness", "off: a photo of an adult, held before the camera, may open the door"),
+            }
         }
         Err(error) => list.bad("models and policy", &chain(&error)),
     }

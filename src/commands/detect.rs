@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use image::{Rgb, RgbImage};
+use image::{
+    Rgb, RgbImage,
+    imageops::{self, FilterType},
+};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -13,10 +16,13 @@ use super::{Exit, Outcome};
 use crate::{
     cli::DetectArgs,
     complain,
+    display::canvas::Canvas,
     evaluate::progress_bar,
     made::{self, MadeFolder},
-    picture, say,
-    vision::{Detector, Face},
+    picture,
+    policy::{LivenessPolicy, Policy},
+    say,
+    vision::{Detector, Face, LivenessModel, ModelError},
 };
 
 /// A face as the JSON has it, in pixels of its picture.
@@ -26,12 +32,54 @@ struct FaceJson {
     #[serde(rename = "box")]
     bounds: [f32; 4],
     landmarks: [[f32; 2]; 5],
+    liveness: f32,
 }
 
-impl From<&Face> for FaceJson {
-    fn from(face: &Face) -> Self {
+impl From<&Found> for FaceJson {
+    fn from(Found { face, living }: &Found) -> Self {
         let b = face.bounds;
-        Self { score: face.score, bounds: [b.x0, b.y0, b.x1, b.y1], landmarks: face.landmarks.map(|p| [p.x, p.y]) }
+        let (bounds, landmarks) = ([b.x0, b.y0, b.x1, b.y1], face.landmarks.map(|p| [p.x, p.y]));
+        Self { score: face.score, bounds, landmarks, liveness: *living }
+    }
+}
+
+/// A face, and P(living) of it.
+struct Found {
+    face: Face,
+    living: f32,
+}
+
+/// What looks for faces, and at them.
+struct Eyes {
+    detector: Detector,
+    score: f32,
+    liveness: LivenessModel,
+    /// What makes a probability of the model's score: the shipped policy's, or the model's own opinion of another model.
+    asked: LivenessPolicy,
+}
+
+impl Eyes {
+    fn load(args: &DetectArgs) -> Result<Self, Box<dyn std::error::Error>> {
+        let detector = Detector::load(args.detector.as_deref())?;
+        let score = args.score.unwrap_or_else(|| detector.shipped_score());
+        if !(0.01..1.0).contains(&score) {
+            return Err(format!("--score {score}: expected 0.01 or more, below 1").into());
+        }
+        let liveness = LivenessModel::load(args.liveness_model.as_deref())?;
+        let found = liveness.identity().to_string();
+        let shipped = Policy::shipped().liveness.filter(|l| l.foreign_to(&found).is_none());
+        let own = LivenessPolicy { confidence: 0.5, temperature: 1.0, offset: 0.0, model: None, evidence: None };
+        Ok(Self { detector, score, liveness, asked: shipped.unwrap_or(own) })
+    }
+
+    fn look(&self, picture: &RgbImage) -> Result<Vec<Found>, ModelError> {
+        let faces = self.detector.detect_above(picture, self.score)?;
+        let look = |face: Face| {
+            let score = self.liveness.read(picture, &face.bounds)?;
+            // Of one score there always is a probability.
+            Ok(Found { face, living: self.asked.probability(&[score]).unwrap_or(0.0) })
+        };
+        faces.into_iter().map(look).collect()
     }
 }
 
@@ -41,20 +89,16 @@ impl From<&Face> for FaceJson {
 /// If no picture is found, the model fails or a result cannot be written. Unreadable pictures are listed and make the exit
 /// code 1.
 pub fn run(args: &DetectArgs) -> Outcome {
-    let detector = Detector::load(args.detector.as_deref())?;
-    let score = args.score.unwrap_or_else(|| detector.shipped_score());
-    if !(0.01..1.0).contains(&score) {
-        return Err(format!("--score {score}: expected 0.01 or more, below 1").into());
-    }
+    let eyes = Eyes::load(args)?;
     let files = pictures_in(&args.paths)?;
     let annotated = args.annotate.as_deref().map(MadeFolder::open).transpose()?;
     let bar = progress_bar(files.len() as u64, "pictures");
     let names = names_of_their_own(&files);
-    let results: Vec<(PathBuf, Result<Vec<Face>, String>)> = files
+    let results: Vec<(PathBuf, Result<Vec<Found>, String>)> = files
         .into_par_iter()
         .zip(names)
         .map(|(path, name)| {
-            let found = search(&detector, &path, score, annotated.as_ref().map(|folder| (folder, name.as_str())));
+            let found = search(&eyes, &path, annotated.as_ref().map(|folder| (folder, name.as_str())));
             bar.inc(1);
             (path, found)
         })
@@ -88,21 +132,18 @@ pub fn run(args: &DetectArgs) -> Outcome {
 /// Whether a file is an earlier result: pictures, each with a list of faces.
 fn is_faces(before: &[u8]) -> bool {
     let faces: Result<BTreeMap<String, Vec<BTreeMap<String, serde_json::Value>>>, _> = serde_json::from_slice(before);
+    let older = |key: &&String| *key != "liveness";
     let keys = ["box", "landmarks", "score"];
-    faces.is_ok_and(|faces| faces.values().flatten().all(|face| face.keys().eq(keys)))
+    faces.is_ok_and(|faces| faces.values().flatten().all(|face| face.keys().filter(older).eq(keys)))
 }
 
-fn search(
-    detector: &Detector,
-    path: &Path,
-    score: f32,
-    annotated: Option<(&MadeFolder, &str)>,
-) -> Result<Vec<Face>, String> {
+fn search(eyes: &Eyes, path: &Path, annotated: Option<(&MadeFolder, &str)>) -> Result<Vec<Found>, String> {
     let mut picture = picture::open(path).map_err(|e| e.to_string())?;
-    let found = detector.detect_above(&picture, score).map_err(|e| format!("{}: {e}", path.display()))?;
+    let found = eyes.look(&picture).map_err(|e| format!("{}: {e}", path.display()))?;
     if let Some((folder, name)) = annotated {
-        for face in &found {
-            draw(&mut picture, face);
+        for found in &found {
+            draw(&mut picture, &found.face);
+            write(&mut picture, &found.face, &format!("living {:.2}", found.living));
         }
         let png = picture::png(&picture).map_err(|e| format!("{}: {e}", path.display()))?;
         folder.write(&format!("{name}.faces.png"), &png).map_err(|e| e.to_string())?;
@@ -151,13 +192,13 @@ pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-fn print_faces(path: &Path, faces: &[Face]) {
+fn print_faces(path: &Path, faces: &[Found]) {
     say!("{}: {} {}", path.display(), faces.len(), if faces.len() == 1 { "face" } else { "faces" });
-    for face in faces {
+    for Found { face, living } in faces {
         let b = face.bounds;
         let points: Vec<String> = face.landmarks.iter().map(|p| format!("{:.0},{:.0}", p.x, p.y)).collect();
         say!(
-            "  score {:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}",
+            "  score {:.2}  living {living:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}",
             face.score,
             b.x0,
             b.y0,
@@ -189,6 +230,16 @@ fn draw(picture: &mut RgbImage, face: &Face) {
         let (x, y) = (p.x as i32, p.y as i32);
         fill(x - wide, y - wide, x + wide + 1, y + wide + 1, Rgb([255, 70, 40]));
     }
+}
+
+/// Writes a line above a face, or below its upper side where there is no room above.
+fn write(picture: &mut RgbImage, face: &Face, text: &str) {
+    let factor = (picture.width().max(picture.height()) / 640).max(1);
+    let label = Canvas::of_text(text).to_rgb();
+    let (width, height) = (label.width() * factor, label.height() * factor);
+    let label = imageops::resize(&label, width, height, FilterType::Nearest);
+    let (x, y) = (face.bounds.x0.max(0.0), (face.bounds.y0 - height as f32).max(0.0));
+    imageops::replace(picture, &label, x as i64, y as i64);
 }
 
 #[cfg(test)]

@@ -6,10 +6,24 @@ use crate::{
     cli::DatasetArgs,
     config::Config,
     evaluate::{
-        Input,
+        Eyes, Input,
+        attacks::{AllSeen, AttackSet},
         dataset::{Dataset, Source},
     },
 };
+
+/// Whether there are pictures to judge ages by.
+pub(super) fn has_ages(args: &DatasetArgs) -> bool {
+    !args.dataset.is_empty() || !args.aligned_dataset.is_empty()
+}
+
+/// Looks at all attacks and living people; `None` without any.
+pub(super) fn look(args: &DatasetArgs, eyes: &Eyes) -> Result<Option<AllSeen>, Box<dyn Error>> {
+    if args.attacks.is_empty() && args.live.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(AttackSet::open(&args.attacks, &args.live)?.look(eyes)?))
+}
 
 /// Opens all sources, and says what cannot be used.
 pub(super) fn open(args: &DatasetArgs) -> Result<Dataset, Box<dyn Error>> {

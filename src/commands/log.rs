@@ -136,8 +136,9 @@ fn show(source: &LogSource) -> Outcome {
             return writeln!(out, "{}", serde_json::to_string(&r)?);
         }
         let what = match &r.event {
-            Event::Start { version, policy, model, .. } => {
-                format!("start      agegate {version}, policy {policy}, {model}")
+            Event::Start { version, policy, model, liveness, .. } => {
+                let liveness = liveness.as_deref().unwrap_or("off");
+                format!("start      agegate {version}, policy {policy}, {model}, liveness {liveness}")
             }
             Event::Stop => "stop".into(),
             Event::Torn { bytes, .. } => format!("torn       a line of {bytes} bytes was torn by a power cut"),
@@ -159,11 +160,14 @@ fn show(source: &LogSource) -> Outcome {
             .flatten()
             .collect::<Vec<_>>()
             .join(" "),
-            Event::Decision { decision, reason, band, confidence, frames, attempt, latency_ms, .. } => format!(
-                "{decision:<10} {reason:<18} band {:<5} confidence {:<4} frames {frames:<3} try {attempt} latency {latency_ms} ms",
-                band.map_or("-", |b| b.label()),
-                confidence.map_or_else(|| "-".into(), |c| format!("{c:.2}")),
-            ),
+            Event::Decision { decision, reason, band, confidence, liveness, frames, attempt, latency_ms, .. } => {
+                format!(
+                    "{decision:<10} {reason:<18} band {:<5} confidence {:<4} living {:<4} frames {frames:<3} try {attempt} latency {latency_ms} ms",
+                    band.map_or("-", |b| b.label()),
+                    confidence.map_or_else(|| "-".into(), |c| format!("{c:.2}")),
+                    liveness.map_or_else(|| "-".into(), |p| format!("{p:.2}")),
+                )
+            }
         };
         writeln!(out, "{:>8}  {}  {what}", r.seq, r.time)
     })
@@ -318,21 +322,35 @@ fn stats(source: &LogSource) -> Outcome {
 }
 
 fn export(source: &LogSource) -> Outcome {
-    let title = "seq,time,clock_synced,decision,reason,band,confidence,frames,attempt,latency_ms,model,policy";
+    let title = "seq,time,clock_synced,decision,reason,band,confidence,frames,attempt,latency_ms,model,policy,liveness,liveness_model";
     each(source, Some(title), |out, r| {
-        let Event::Decision { decision, reason, band, confidence, frames, attempt, latency_ms, model, policy } =
-            r.event
+        let Event::Decision {
+            decision,
+            reason,
+            band,
+            confidence,
+            liveness,
+            frames,
+            attempt,
+            latency_ms,
+            model,
+            liveness_model,
+            policy,
+        } = r.event
         else {
             return Ok(());
         };
+        let share = |p: Option<f32>| p.map_or_else(String::new, |p| format!("{p:.2}"));
         writeln!(
             out,
-            "{},{},{},{decision},{reason},{},{},{frames},{attempt},{latency_ms},{model},{policy}",
+            "{},{},{},{decision},{reason},{},{},{frames},{attempt},{latency_ms},{model},{policy},{},{}",
             r.seq,
             r.time,
             r.clock_synced.map_or("", |s| if s { "true" } else { "false" }),
             band.map_or("", |b| b.label()),
-            confidence.map_or_else(String::new, |c| format!("{c:.2}")),
+            share(confidence),
+            share(liveness),
+            liveness_model.unwrap_or_default(),
         )
     })
 }

@@ -51,12 +51,17 @@ pub fn run(args: &ReplayArgs) -> Outcome {
             if args.frames {
                 let view = match &judged.view {
                     None => "-".into(),
-                    Some(Ok(estimate)) => format!(
-                        "mean {:.1} P(>={}) {:.3}",
-                        estimate.mean(),
-                        judge.policy().threshold_age,
-                        estimate.at_least(judge.policy().threshold_age)
-                    ),
+                    Some(Ok(view)) => {
+                        let (policy, estimate) = (judge.policy(), &view.estimate);
+                        let living = policy.liveness.as_ref().zip(view.liveness).and_then(|(l, s)| l.probability(&[s]));
+                        format!(
+                            "mean {:.1} P(>={}) {:.3}{}",
+                            estimate.mean(),
+                            policy.threshold_age,
+                            estimate.at_least(policy.threshold_age),
+                            living.map_or_else(String::new, |p| format!(" P(living) {p:.3}"))
+                        )
+                    }
                     Some(Err(flaw)) => format!("{flaw:?}"),
                 };
                 say!(
@@ -82,12 +87,13 @@ pub fn run(args: &ReplayArgs) -> Outcome {
 
 fn print(d: &Decision) {
     say!(
-        "{:.2} s: {} ({}), band {}, confidence {}, {} good frames, try {}",
+        "{:.2} s: {} ({}), band {}, confidence {}{}, {} good frames, try {}",
         d.decided.as_secs_f32(),
         d.outcome,
         d.reason,
         d.band.map_or("-", |b| b.label()),
         d.confidence.map_or_else(|| "-".into(), |c| format!("{c:.3}")),
+        d.liveness.map_or_else(String::new, |p| format!(", living {p:.3}")),
         d.frames,
         d.attempt
     );

@@ -62,12 +62,13 @@ impl Show {
 
     pub(super) fn summary(&self) {
         say!(
-            "\n{:>7}  {:<10} {:<18} {:<6} {:<10} {:<6} door",
+            "\n{:>7}  {:<10} {:<18} {:<6} {:<10} {:<6} {:<6} door",
             "at",
             "decision",
             "reason",
             "band",
             "confidence",
+            "living",
             "frames"
         );
         for (at, d, act) in &self.decisions {
@@ -77,12 +78,13 @@ impl Show {
                 _ => "shut".into(),
             };
             say!(
-                "{:>5.1} s  {:<10} {:<18} {:<6} {:<10} {:<6} {door}",
+                "{:>5.1} s  {:<10} {:<18} {:<6} {:<10} {:<6} {:<6} {door}",
                 at.as_secs_f32(),
                 d.outcome,
                 d.reason,
                 d.band.map_or("-", |b| b.label()),
                 d.confidence.map_or_else(|| "-".into(), |c| format!("{c:.3}")),
+                d.liveness.map_or_else(|| "-".into(), |p| format!("{p:.3}")),
                 d.frames,
             );
         }
@@ -117,7 +119,12 @@ impl Show {
         for (seen, screen) in &self.strip {
             let told = matches!(
                 screen,
-                Screen::Welcome | Screen::ShowId | Screen::Denied | Screen::HoldStill | Screen::NotAvailable
+                Screen::Welcome
+                    | Screen::ShowId
+                    | Screen::NotLive
+                    | Screen::Denied
+                    | Screen::HoldStill
+                    | Screen::NotAvailable
             );
             if told && before != Some(*screen) {
                 tiles.push(beside(seen, &self.panel.picture(*screen).to_rgb()));
@@ -162,12 +169,13 @@ impl Surroundings for Show {
     fn decided(&mut self, decision: &Decision, logged: bool) {
         let d = decision;
         say!(
-            "{:>5.1} s  {} ({}), band {}, {} good frames{}",
+            "{:>5.1} s  {} ({}), band {}, {} good frames{}{}",
             self.began.elapsed().as_secs_f32(),
             d.outcome,
             d.reason,
             d.band.map_or("-", |b| b.label()),
             d.frames,
+            d.liveness.map_or_else(String::new, |p| format!(", living {p:.3}")),
             if logged { ", logged" } else { ", NOT logged: not acted on" }
         );
         self.decisions.push((self.began.elapsed(), decision.clone(), None));

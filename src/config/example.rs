@@ -25,7 +25,7 @@ pub fn text() -> String {
         if !section.intro.is_empty() {
             text += &format!("{}\n", section.intro);
         }
-        let commented = section.name == "policy";
+        let commented = section.name.starts_with("policy");
         if !section.name.is_empty() {
             text += &format!("{}[{}]\n", if commented { "# " } else { "" }, section.name);
         }
@@ -91,8 +91,8 @@ mod tests {
             if ["policy_file", "texts_file"].iter().any(|f| key.starts_with(f)) {
                 continue; // They must be there.
             }
-            let in_policy =
-                SECTIONS.iter().find(|s| s.name == "policy").unwrap().keys.iter().any(|p| key.starts_with(p.name));
+            let policy = SECTIONS.iter().filter(|s| s.name.starts_with("policy"));
+            let in_policy = policy.flat_map(|s| s.keys).any(|p| key.starts_with(p.name));
             if in_policy {
                 continue; // A policy is whole or not there.
             }
@@ -106,9 +106,11 @@ mod tests {
     fn the_policy_of_the_example_may_be_uncommented_whole() {
         let text = text();
         let begin = text.find("# [policy]").unwrap();
-        let end = begin + text[begin..].find("\n\n").unwrap();
-        let policy: String = text[begin..end].lines().map(|l| l.trim_start_matches("# ").to_owned() + "\n").collect();
+        let end = begin + text[begin..].find("\n\n[").unwrap();
+        let lines = text[begin..end].lines().filter(|l| l.contains(" = ") || l.starts_with("# ["));
+        let policy: String = lines.map(|l| l.trim_start_matches("# ").to_owned() + "\n").collect();
         let config = Config::parse(&(text[..begin].to_owned() + &policy + &text[end..]), Path::new("a.toml")).unwrap();
         assert_eq!(config.policy().challenge_age, 25);
+        assert_eq!(config.policy().liveness.unwrap().confidence, 0.9);
     }
 }

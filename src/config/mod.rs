@@ -40,6 +40,7 @@ impl Config {
             self.camera.path.as_mut(),
             self.models.detector.as_mut(),
             self.models.age.as_mut(),
+            self.models.liveness.as_mut(),
             Some(&mut self.log.folder),
             self.log.key_file.as_mut(),
         ];
@@ -68,6 +69,10 @@ impl Config {
                 return Err(fault.at(text, path));
             }
             config.policy = Some(load_policy(&beside(file))?);
+        }
+        if config.policy().in_force(config.liveness.mode).is_none() {
+            let expected = "a policy with a [liveness] table, which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or \"off\"";
+            return Err(Fault::new("liveness.mode", format!("\"{}\"", config.liveness.mode), expected).at(text, path));
         }
         if let Some(file) = &config.display.texts_file {
             let file = beside(file);
@@ -207,6 +212,44 @@ mod tests {
             let message = error(&format!("[policy]\n{text}"));
             assert!(message.contains(&expected.replacen('`', "`policy.", 1)), "{message}");
         }
+    }
+
+    #[test]
+    fn values_of_the_liveness_table_of_a_policy_are_named_in_a_file_and_in_the_configuration() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let whole = "threshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\n";
+        for (wrong, expected) in [
+            ("confidence = 1.0", "`liveness.confidence` is 1, expected 0.001 or more, below 1"),
+            ("confidence = 0.9\ntemperature = 0.0", "`liveness.temperature` is 0, expected 0.01 to 100"),
+            ("confidence = 0.9\noffset = nan", "`liveness.offset` is NaN, expected -100 to 100"),
+        ] {
+            std::fs::write(file.path(), format!("{whole}[liveness]\n{wrong}\n")).unwrap();
+            let message = load_policy(file.path()).unwrap_err().to_string();
+            assert!(message.contains(expected) && message.contains("line "), "{message}");
+            let message = error(&format!("[policy]\n{whole}[policy.liveness]\n{wrong}\n"));
+            assert!(message.contains(&expected.replacen('`', "`policy.", 1)), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_living_face_is_not_asked_for_with_a_policy_that_does_not_say_how_sure_of_it_one_must_be() {
+        let by_hand = "[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\n";
+        let message = error(&format!("{by_hand}[liveness]\nmode = \"passive\"\n"));
+        assert!(
+            message.contains("line 6: `liveness.mode` is \"passive\", expected a policy with a [liveness] table"),
+            "{message}"
+        );
+        let whole = format!("{by_hand}[policy.liveness]\nconfidence = 0.9\n[liveness]\nmode = \"passive\"\n");
+        let config = Config::parse(&whole, Path::new("a.toml")).unwrap();
+        assert_eq!(config.policy().in_force(config.liveness.mode).unwrap().liveness.unwrap().confidence, 0.9);
+        let off = Config::parse(&whole.replace("passive", "off"), Path::new("a.toml")).unwrap();
+        assert_eq!(off.policy().in_force(off.liveness.mode).unwrap().liveness, None, "not asked for, not in force");
+    }
+
+    #[test]
+    fn a_turn_of_the_head_is_refused_as_long_as_nobody_can_ask_for_it() {
+        let message = error("\n[liveness]\nmode = \"turn\"\n");
+        assert!(message.contains("line 3: `liveness.mode` is \"turn\", expected \"off\" or \"passive\""), "{message}");
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::{
     error::Fault,
-    tree::{CameraSource, Config, DisplayDriver, StartMode},
+    tree::{CameraSource, Config, DisplayDriver, LivenessMode, StartMode},
 };
 
 /// What is wrong between the values of a configuration whose values are each in their range.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     recording(config, &mut faults);
+    liveness(config, &mut faults);
     camera(config, &mut faults);
     never_allows(config, &mut faults);
     panel(config, &mut faults);
@@ -19,6 +20,14 @@ fn recording(config: &Config, faults: &mut Vec<Fault>) {
     if config.camera.source == CameraSource::Replay && config.camera.path.is_none() {
         let expected = "a folder of pictures, a Motion-JPEG or a Y4M file for source = \"replay\"";
         faults.push(Fault::new("camera.path", "missing", expected));
+    }
+}
+
+/// What this program cannot do yet is not done by half.
+fn liveness(config: &Config, faults: &mut Vec<Fault>) {
+    if config.liveness.mode == LivenessMode::Turn {
+        let expected = "\"off\" or \"passive\": this version cannot ask for a turn of the head";
+        faults.push(Fault::new("liveness.mode", "\"turn\"", expected));
     }
 }
 

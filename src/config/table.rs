@@ -166,6 +166,7 @@ pub const SECTIONS: &[Section] = &[
                 "another model than the embedded one",
             ),
             shown("age", Range::Any, Shown::Commented("\"/etc/agegate/age-estimator.onnx\""), ""),
+            shown("liveness", Range::Any, Shown::Commented("\"/etc/agegate/liveness.onnx\""), ""),
             shown(
                 "detector_score",
                 within(0.05, 0.99, ""),
@@ -206,6 +207,20 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "policy.liveness",
+        intro: "# With it, where a living face is asked for:",
+        keys: &[
+            shown(
+                "confidence",
+                Range::Within(Low::At(0.001), High::Below(1.0), ""),
+                Shown::Commented("0.9"),
+                "P(living) that opens",
+            ),
+            shown("temperature", within(0.01, 100.0, ""), Shown::Commented("1.0"), "of the calibration"),
+            shown("offset", within(-100.0, 100.0, ""), Shown::Commented("0.0"), ""),
+        ],
+    },
+    Section {
         name: "visit",
         intro: "",
         keys: &[
@@ -243,6 +258,15 @@ pub const SECTIONS: &[Section] = &[
             key("max_roll_degrees", within(5.0, 45.0, "degrees"), ""),
             key("min_inside", within(0.5, 1.0, ""), "share of the face inside the frame"),
         ],
+    },
+    Section {
+        name: "liveness",
+        intro: "",
+        keys: &[key(
+            "mode",
+            Range::Any,
+            "\"off\"; \"passive\": no Allow for what does not look living; \"turn\": nor without a turn of the head",
+        )],
     },
     Section {
         name: "start",
@@ -324,25 +348,29 @@ pub(super) fn faults(config: &toml::Table) -> Vec<Fault> {
     let empty = toml::Table::new();
     SECTIONS
         .iter()
-        .flat_map(|section| {
-            let values = match section.name {
-                "" => Some(config),
-                name => config.get(name).and_then(toml::Value::as_table),
-            };
-            section_faults(section, values.unwrap_or(&empty), section.name)
-        })
+        .flat_map(|section| section_faults(section, inner(config, section.name).unwrap_or(&empty), section.name))
         .collect()
 }
 
-/// What is wrong in the table of this name, where it stands alone in a file.
-pub(super) fn faults_alone(section: &str, values: &toml::Table) -> Vec<Fault> {
-    SECTIONS.iter().filter(|s| s.name == section).flat_map(|s| section_faults(s, values, "")).collect()
+/// What is wrong in the table of this name and in those inside it, where it stands alone in a file.
+pub(super) fn faults_alone(name: &str, values: &toml::Table) -> Vec<Fault> {
+    SECTIONS
+        .iter()
+        .filter_map(|section| Some((section, section.name.strip_prefix(name)?.trim_start_matches('.'))))
+        .filter_map(|(section, rest)| Some(section_faults(section, inner(values, rest)?, rest)))
+        .flatten()
+        .collect()
+}
+
+/// The table of a dotted name; the table itself for none.
+fn inner<'a>(table: &'a toml::Table, dotted: &str) -> Option<&'a toml::Table> {
+    dotted.split('.').filter(|part| !part.is_empty()).try_fold(table, |table, part| table.get(part)?.as_table())
 }
 
 /// What a value of this key may be; `table.key`.
 #[must_use]
 pub fn range(dotted: &str) -> Option<Range> {
-    let (section, name) = dotted.split_once('.').unwrap_or(("", dotted));
+    let (section, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
     SECTIONS.iter().find(|s| s.name == section)?.keys.iter().find(|k| k.name == name).map(|k| k.range)
 }
 
@@ -464,7 +492,7 @@ mod tests {
 
     #[test]
     fn every_row_is_a_key_of_the_tree() {
-        for section in SECTIONS.iter().filter(|s| s.name != "policy") {
+        for section in SECTIONS.iter().filter(|s| !s.name.starts_with("policy")) {
             for key in section.keys {
                 let value = match key.shown {
                     Shown::Default => continue,

@@ -31,6 +31,8 @@ pub struct Config {
     pub visit: VisitConfig,
     /// Which views count.
     pub quality: QualityLimits,
+    /// Whether a living face is asked for.
+    pub liveness: LivenessConfig,
     /// What starts a visit.
     pub start: StartConfig,
     /// The lock.
@@ -166,6 +168,8 @@ pub struct ModelsConfig {
     pub detector: Option<PathBuf>,
     /// Another age estimator than the embedded one.
     pub age: Option<PathBuf>,
+    /// Another liveness model than the embedded one.
+    pub liveness: Option<PathBuf>,
     /// Score from which on something is a face; absent: the score the model was shipped with.
     pub detector_score: Option<f32>,
 }
@@ -213,6 +217,47 @@ impl VisitConfig {
             max_tries: self.max_tries,
             cool_down: Duration::from_secs_f32(self.cool_down_seconds),
         }
+    }
+}
+
+/// `[liveness]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LivenessConfig {
+    /// How a living face is asked for.
+    pub mode: LivenessMode,
+}
+
+impl Default for LivenessConfig {
+    fn default() -> Self {
+        Self { mode: LivenessMode::SHIPPED }
+    }
+}
+
+/// How a living face is asked for. How sure of it one must be is for the policy to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LivenessMode {
+    /// Not at all: a photo of an adult may open the door.
+    Off,
+    /// By how it looks.
+    Passive,
+    /// By how it looks, and by a turn of the head.
+    Turn,
+}
+
+impl LivenessMode {
+    /// The default, and what the example configuration shows.
+    pub const SHIPPED: Self = Self::Off;
+}
+
+impl std::fmt::Display for LivenessMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Off => "off",
+            Self::Passive => "passive",
+            Self::Turn => "turn",
+        })
     }
 }
 

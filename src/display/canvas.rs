@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 
 use embedded_graphics::{
+    mono_font::{MonoTextStyle, iso_8859_1::FONT_6X10},
     pixelcolor::{Rgb565, RgbColor},
     prelude::*,
     primitives::Rectangle,
+    text::{Baseline, Text},
 };
 
 /// A picture of RGB565 pixels.
@@ -20,6 +22,16 @@ impl Canvas {
     #[must_use]
     pub fn new(width: u32, height: u32) -> Self {
         Self { size: Size::new(width, height), pixels: vec![Rgb565::BLACK; (width * height) as usize] }
+    }
+
+    /// One of a line of text, white on black, just as large as that takes.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        let (cell, count) = (FONT_6X10.character_size, text.chars().count() as u32);
+        let mut canvas = Self::new(cell.width * count.max(1), cell.height);
+        let style = MonoTextStyle::new(&FONT_6X10, Rgb565::WHITE);
+        let Ok(_) = Text::with_baseline(text, Point::zero(), style, Baseline::Top).draw(&mut canvas);
+        canvas
     }
 
     /// The pixel at a place within the canvas; black outside.

@@ -34,6 +34,8 @@ pub enum Screen {
     Welcome,
     /// Please show ID.
     ShowId,
+    /// Please show ID: no living face was seen.
+    NotLive,
     /// Not for minors.
     Denied,
     /// Out of order.
@@ -42,7 +44,7 @@ pub enum Screen {
 
 impl Screen {
     /// Every screen, for tests and contact sheets.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Idle,
         Self::Waiting,
         Self::ComeCloser,
@@ -53,6 +55,7 @@ impl Screen {
         Self::Checking(4),
         Self::Welcome,
         Self::ShowId,
+        Self::NotLive,
         Self::Denied,
         Self::NotAvailable,
     ];
@@ -70,6 +73,7 @@ impl Screen {
             Guidance::Checking(share) => Self::Checking((share * 10.0).round().clamp(0.0, 10.0) as u8),
             Guidance::Decided(Outcome::Allow) => Self::Welcome,
             Guidance::Decided(Outcome::Refer) => Self::ShowId,
+            Guidance::NotLive => Self::NotLive,
             Guidance::Decided(Outcome::Deny) => Self::Denied,
             Guidance::Decided(Outcome::NoDecision) => Self::Idle,
         }

@@ -31,7 +31,7 @@ fn colours(screen: Screen, mono: bool) -> (Rgb565, Rgb565) {
     }
     match screen {
         Screen::Welcome => (rgb(0, 110, 60), white),
-        Screen::ShowId => (rgb(245, 190, 40), dark),
+        Screen::ShowId | Screen::NotLive => (rgb(245, 190, 40), dark),
         Screen::Denied => (rgb(150, 20, 30), white),
         Screen::NotAvailable => (rgb(70, 70, 76), white),
         Screen::Idle | Screen::Waiting => (dark, rgb(190, 210, 235)),
@@ -182,6 +182,11 @@ fn symbol(canvas: &mut Canvas, screen: Screen, centre: Point, side: u32, backgro
         Screen::Welcome => pen.stroke(&[(-42.0, 2.0), (-12.0, 32.0), (44.0, -34.0)], 15.0),
         Screen::ShowId => {
             pen.card();
+        }
+        Screen::NotLive => {
+            pen.card();
+            // A picture that is held up, behind a bar.
+            pen.stroke(&[(-48.0, 46.0), (48.0, -46.0)], 9.0);
         }
         Screen::Denied => {
             pen.ring(0.0, 0.0, 44.0, 11.0);

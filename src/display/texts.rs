@@ -20,6 +20,7 @@ pub struct Texts {
     checking: [String; 2],
     welcome: [String; 2],
     show_id: [String; 2],
+    not_live: [String; 2],
     denied: [String; 2],
     not_available: [String; 2],
 }
@@ -73,6 +74,7 @@ impl Texts {
             Screen::Checking(_) => &self.checking,
             Screen::Welcome => &self.welcome,
             Screen::ShowId => &self.show_id,
+            Screen::NotLive => &self.not_live,
             Screen::Denied => &self.denied,
             Screen::NotAvailable => &self.not_available,
         }

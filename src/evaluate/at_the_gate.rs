@@ -42,6 +42,7 @@ pub fn never() -> Policy {
         deny_confidence: None,
         temperature: 1.0,
         model: None,
+        liveness: None,
         evidence: None,
     }
 }
@@ -106,7 +107,7 @@ impl Visits {
         let open: Vec<&mut Recording> = self
             .recordings
             .par_iter_mut()
-            .filter(|r| decision(&r.tempered(policy.temperature), setting, policy).is_none())
+            .filter(|r| decision(r, &r.tempered(policy.temperature), setting, policy).is_none())
             .collect();
         let bar = progress_bar(open.len() as u64, "visits that take longer");
         open.into_par_iter().try_for_each(|recording| {
@@ -120,8 +121,8 @@ impl Visits {
 }
 
 /// The gate's decision about a visit of its own: nobody has tried before.
-fn decision(views: &[View], setting: &Setting, policy: &Policy) -> Option<Outcome> {
-    let mut tracker = VisitTracker::new(setting.visit, policy.clone());
+fn decision(recording: &Recording, views: &[View], setting: &Setting, policy: &Policy) -> Option<Outcome> {
+    let mut tracker = VisitTracker::new(setting.visit, recording.policy(policy));
     decide(&mut tracker, views, std::time::Duration::ZERO).map(|d| d.outcome)
 }
 
@@ -134,6 +135,8 @@ pub struct Judged<'a> {
     pub person: usize,
     /// Whether the door opened.
     pub let_in: bool,
+    /// Whether it would not have opened for what does not look living.
+    pub asked_to_live: bool,
     /// Share of the first views that are refused, as they are and in half the light.
     pub refused: [f64; 2],
 }
@@ -152,7 +155,8 @@ pub fn judge<'a>(
         .map(|(recording, views)| Judged {
             sample: &recording.sample,
             person: recording.person,
-            let_in: decision(views, setting, policy) == Some(Outcome::Allow),
+            let_in: decision(recording, views, setting, policy) == Some(Outcome::Allow),
+            asked_to_live: policy.liveness.is_some() && recording.has_surroundings(),
             refused: recording.refused(),
         })
         .collect()
@@ -204,6 +208,7 @@ pub fn evidence(
         pictures: judged.len(),
         minors: people_of(judged, bands::minors(threshold)),
         adults: people_of(judged, adults),
+        asked_to_live: count(judged.iter().filter(|j| j.asked_to_live).map(|j| j.person)),
         max_false_accept,
         false_accept_ages: hard.label(),
         false_accept_people: people_of(judged, hard),

@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{
     config::{
-        VisitConfig,
+        LivenessMode, VisitConfig,
         table::{self, High, Low, Range},
     },
-    measured::MeasuredWith,
-    policy::Policy,
+    measured::{MeasuredWith, Models},
+    policy::{LivenessPolicy, Policy},
     quality::QualityLimits,
 };
 
@@ -39,13 +39,16 @@ pub struct Wish {
     pub visit: VisitConfig,
     /// Which views count there.
     pub quality: QualityLimits,
+    /// What is asked of a living face there; none where none is asked for.
+    pub liveness: Option<LivenessPolicy>,
 }
 
 impl Wish {
     /// How the simulated gate is set.
     #[must_use]
     pub fn setting(&self) -> Setting {
-        Setting { visit: self.visit.settings(), quality: self.quality }
+        let liveness = if self.liveness.is_some() { LivenessMode::Passive } else { LivenessMode::Off };
+        Setting { visit: self.visit.settings(), quality: self.quality, liveness }
     }
 
     /// Whether it can be asked for.
@@ -211,6 +214,7 @@ fn candidate(wish: &Wish, model: &str, temperature: f32, challenge_age: u8, thou
         deny_confidence: None,
         temperature,
         model: Some(model.to_owned()),
+        liveness: wish.liveness.clone(),
         evidence: None,
     }
 }
@@ -250,7 +254,8 @@ fn pick(
         let sure = count(strictest.iter().filter(|j| hard.has(j.sample.age) && j.let_in).map(|j| j.person));
         CalibrateError::Unreachable { minors: people_aged(visits, hard), bound: wish.max_false_accept, sure }
     })?;
-    let now = MeasuredWith::now(&policy, model, &wish.visit, RATE, &wish.quality);
+    let liveness = wish.liveness.as_ref().and_then(|l| l.model.clone());
+    let now = MeasuredWith::now(&policy, &Models { age: model, liveness }, &wish.visit, RATE, &wish.quality);
     policy.evidence = Some(evidence(&judged(&policy), &visits.sources, now, wish.max_false_accept, dataset.into()));
     Ok(policy)
 }
@@ -283,11 +288,12 @@ pub fn dataset_hash(samples: &[Sample]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{age::AgeEstimate, evaluate::visits::Recording, quality::Flaw};
+    use crate::{age::AgeEstimate, evaluate::visits::Recording, policy::GoodView, quality::Flaw};
 
     /// A person who is seen ten times alike.
     fn person(number: usize, age: u32, mean: f32, deviation: f32) -> Recording {
-        Recording::of(number, age, vec![Ok((AgeEstimate::normal(mean, deviation), 1.0)); 10])
+        let view = GoodView { estimate: AgeEstimate::normal(mean, deviation), weight: 1.0, liveness: None };
+        Recording::of(number, age, vec![Ok(view); 10])
     }
 
     fn wish(bound: f64) -> Wish {
@@ -297,6 +303,7 @@ mod tests {
             max_false_accept: bound,
             visit: VisitConfig::default(),
             quality: QualityLimits::default(),
+            liveness: None,
         }
     }
 
@@ -372,8 +379,13 @@ mod tests {
     #[test]
     fn a_visit_is_judged_after_every_good_frame_as_at_the_gate() {
         // Sure only once: with the seventh of ten frames. Five frames of equal weight would never tell.
-        let mut views: Vec<View> = vec![Ok((AgeEstimate::normal(19.0, 3.0), 0.2)); 10];
-        views[6] = Ok((AgeEstimate::normal(60.0, 2.0), 1.0));
+        let view = |mean, deviation, weight| GoodView {
+            estimate: AgeEstimate::normal(mean, deviation),
+            weight,
+            liveness: None,
+        };
+        let mut views: Vec<View> = vec![Ok(view(19.0, 3.0, 0.2)); 10];
+        views[6] = Ok(view(60.0, 2.0, 1.0));
         views.insert(2, Err(Flaw::TooDark));
         let lucky = Recording::of(0, 15, views);
         let policy = Policy { confidence: 0.80, ..candidate(&wish(0.1), "m", 1.0, 25, 800) };

@@ -1,10 +1,13 @@
 //! Evaluation: the embedded models, through the deployed code path, over labelled pictures.
 
 pub mod at_the_gate;
+pub mod attacks;
 pub mod bands;
 pub mod calibrate;
 pub mod dataset;
 pub mod figures;
+pub mod liveness_figures;
+pub mod liveness_policy;
 pub mod people;
 mod plots;
 pub mod repeats;
@@ -22,7 +25,7 @@ use std::path::Path;
 use crate::{
     age::AgeEstimate,
     picture,
-    vision::{AgeModel, Chip, Detector, FaceReading, ModelError, nearest},
+    vision::{AgeModel, Chip, Detector, FaceReading, LivenessModel, ModelError, nearest},
 };
 use dataset::{Dataset, Rejected, Sample};
 use people::{Thumbnail, people};
@@ -43,6 +46,8 @@ pub struct Eyes {
     pub detector: Detector,
     /// Reads ages.
     pub age: AgeModel,
+    /// Tells living faces from attacks.
+    pub liveness: LivenessModel,
 }
 
 impl Eyes {
@@ -50,8 +55,9 @@ impl Eyes {
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn load(detector: Option<&Path>, age: Option<&Path>) -> Result<Self, ModelError> {
-        Ok(Self { detector: Detector::load(detector)?, age: AgeModel::load(age)? })
+    pub fn load(detector: Option<&Path>, age: Option<&Path>, liveness: Option<&Path>) -> Result<Self, ModelError> {
+        let (detector, age) = (Detector::load(detector)?, AgeModel::load(age)?);
+        Ok(Self { detector, age, liveness: LivenessModel::load(liveness)? })
     }
 
     /// Reads one picture; `None` if no face is found in it.

@@ -21,7 +21,7 @@ use crate::{
     age::AgeEstimate,
     measured::{MeasuredWith, PolicyEvidence},
     picture,
-    policy::{Outcome, Policy},
+    policy::{GoodView, Outcome, Policy},
     vision::ModelError,
     visit::{VisitSettings, VisitTracker},
 };
@@ -123,8 +123,9 @@ fn by_frames(visits: &Visits, views: &[Vec<View>], setting: &Setting, policy: &P
     let exact = Setting { visit: exactly(&setting.visit, frames), ..*setting };
     let judged = judge(&visits.recordings, views, &exact, policy);
     let errors = visits.recordings.iter().filter_map(|r| {
-        let first: Vec<&(AgeEstimate, f32)> = r.good_views().take(frames).collect();
-        let pooled = AgeEstimate::pool(first.iter().map(|(e, w)| (e, *w))).filter(|_| first.len() == frames)?;
+        let first: Vec<&GoodView> = r.good_views().take(frames).collect();
+        let pooled = AgeEstimate::pool(first.iter().map(|v| (&v.estimate, v.weight)));
+        let pooled = pooled.filter(|_| first.len() == frames)?;
         Some((r.person, (f64::from(pooled.mean()) - f64::from(r.sample.age)).abs()))
     });
     ByFrames {
@@ -167,7 +168,7 @@ fn try_again(
     setting: &Setting,
     policy: &Policy,
 ) -> Result<Option<usize>, ModelError> {
-    let mut tracker = VisitTracker::new(setting.visit, policy.clone());
+    let mut tracker = VisitTracker::new(setting.visit, first.policy(policy));
     let mut now = Duration::ZERO;
     for attempt in 1..=TRIES {
         // Each try is a visit of its own: other light, other focus.
@@ -190,7 +191,7 @@ fn try_again(
 
 /// Pearson's correlation of the errors of the first two good frames.
 fn correlation(recordings: &[Recording]) -> f64 {
-    let error = |r: &Recording, (e, _): &(AgeEstimate, f32)| f64::from(e.mean()) - f64::from(r.sample.age);
+    let error = |r: &Recording, view: &GoodView| f64::from(view.estimate.mean()) - f64::from(r.sample.age);
     let pairs: Vec<(f64, f64)> = recordings
         .iter()
         .filter_map(|r| {

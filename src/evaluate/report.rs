@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     Reading, bands,
     figures::{Figures, Part, ReliabilityBin, reliability, share_of},
+    liveness_figures::LivenessFigures,
     plots,
     repeats::VisitFigures,
     statistics::Interval,
@@ -36,6 +37,9 @@ pub struct Report {
     pub reliability_after: Vec<ReliabilityBin>,
     /// Simulated visits.
     pub visits: VisitFigures,
+    /// Living faces and attacks, where there were any.
+    #[serde(flatten)]
+    pub liveness: Option<LivenessFigures>,
     /// The twenty largest errors.
     pub worst: Vec<Worst>,
 }
@@ -89,7 +93,7 @@ const WORST: usize = 20;
 impl Report {
     /// Gathers everything; `visits` come from [`super::repeats::measure`].
     #[must_use]
-    pub fn of(figures: Figures, readings: &[Reading], visits: VisitFigures) -> Self {
+    pub fn of(figures: Figures, readings: &[Reading], visits: VisitFigures, liveness: Option<LivenessFigures>) -> Self {
         let threshold = visits.at_the_gate.measured_with.threshold_age;
         let cases: Vec<Case<'_>> = readings
             .iter()
@@ -123,6 +127,7 @@ impl Report {
             reliability_after: reliability(&pairs(calibration.value)),
             calibration,
             visits,
+            liveness,
             worst,
             figures,
         }
@@ -212,6 +217,9 @@ impl Report {
         section(&format!("Calibration of P(age &ge; {})", self.threshold_age), &self.calibration_section()?);
         section("At the gate", &gate_section(&self.visits));
         section("Visits: several frames, several tries", &visits_section(&self.visits));
+        if let Some(liveness) = &self.liveness {
+            section("Living faces and attacks", &liveness_section(liveness));
+        }
         section("The twenty largest errors", &worst_section(&self.worst, with_pictures));
         if !f.rejected.is_empty() || !f.faceless.is_empty() {
             let mut list = String::from("<ul>");
@@ -223,10 +231,7 @@ impl Report {
             }
             section("Not evaluated", &(list + "</ul>"));
         }
-        Ok(format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <title>agegate: evaluation</title><style>{STYLE}</style></head><body><h1>agegate: evaluation</h1>\n{body}</body></html>\n"
-        ))
+        Ok(page(&body))
     }
 
     fn calibration_section(&self) -> Result<String, Box<dyn std::error::Error>> {
@@ -242,6 +247,24 @@ impl Report {
             plots::reliability_plot(&self.reliability_before, &self.reliability_after)?
         ))
     }
+}
+
+fn page(body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>agegate: evaluation</title><style>{STYLE}</style></head><body><h1>agegate: evaluation</h1>\n{body}</body></html>\n"
+    )
+}
+
+/// Writes `report.html` and `report.json` of living faces and attacks, where there are no ages to report.
+///
+/// # Errors
+/// What the system said.
+pub fn write_liveness_alone(folder: &Path, liveness: &LivenessFigures) -> Result<(), Box<dyn std::error::Error>> {
+    let made = MadeFolder::open(folder)?;
+    let body = format!("<section><h2>Living faces and attacks</h2>{}</section>", liveness_section(liveness));
+    made.write("report.html", page(&body).as_bytes())?;
+    Ok(made.write("report.json", &serde_json::to_vec_pretty(liveness)?)?)
 }
 
 const STYLE: &str = "body{font:16px/1.45 system-ui,sans-serif;max-width:52rem;margin:0 auto;padding:0 1rem 3rem;color:#1b2430;background:#fff}\
@@ -269,6 +292,7 @@ fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, tempera
                 deny_confidence: None,
                 temperature: 1.0,
                 model: None,
+                liveness: None,
                 evidence: None,
             };
             let lets_in = |r: &Reading| policy.surely_old_enough(&r.estimate);
@@ -419,6 +443,64 @@ fn gate_section(v: &VisitFigures) -> String {
         bands(&e.minors_by_age, "let in"),
         bands(&e.adults_by_age, "asked for ID"),
         table(&head, &groups)
+    )
+}
+
+/// The standard's two errors, of frames and of visits.
+fn liveness_section(l: &LivenessFigures) -> String {
+    let (frames, visits) = (&l.liveness, &l.liveness_visits);
+    let mut rows = vec![vec![
+        "living, taken for an attack (BPCER)".into(),
+        String::new(),
+        percent(frames.bpcer),
+        String::new(),
+        percent(visits.bpcer),
+    ]];
+    rows.extend(frames.apcer.iter().map(|(instrument, apcer)| {
+        let of_visits = visits.apcer.get(instrument);
+        vec![
+            format!("{}, taken for living (APCER)", escape(instrument)),
+            apcer.frames.to_string(),
+            percent(Some(apcer.share)),
+            of_visits.and_then(|v| v.visits).unwrap_or_default().to_string(),
+            percent(of_visits.map(|v| v.share)),
+        ]
+    }));
+    let groups: Vec<Vec<String>> = l
+        .liveness_groups
+        .iter()
+        .map(|g| vec![escape(&g.name), g.live.to_string(), percent(g.bpcer), g.attacks.to_string(), percent(g.apcer)])
+        .collect();
+    let by_group = match groups.is_empty() {
+        true => String::new(),
+        false => table(&["group", "living frames", "taken for an attack", "attacks", "taken for living"], &groups),
+    };
+    let faceless: Vec<String> =
+        l.liveness_faceless.iter().map(|(name, count)| format!("{}: {count}", escape(name))).collect();
+    let faceless = match faceless.as_slice() {
+        [] => String::new(),
+        some => format!(
+            "<p>Pictures in which no face was found count as not let in, attacks and living people alike: {}.</p>",
+            some.join(", ")
+        ),
+    };
+    let gap = l.largest_gap().map_or_else(String::new, |(worst, best, gap)| {
+        format!(
+            "<p>Largest gap of the living: <b>{}</b> against <b>{}</b>, {:.1} points.</p>",
+            escape(worst),
+            escape(best),
+            gap * 100.0
+        )
+    });
+    let rejected: String =
+        l.liveness_rejected.iter().map(|r| format!("<li>{}: {}</li>", escape(&r.place), escape(&r.reason))).collect();
+    format!(
+        "<p>Model {}, confidence {}. Frame by frame, and by visits of up to ten consecutive frames of a folder, which the gate's own \
+         visit judged as those of somebody whose age is beyond doubt (ISO/IEC 30107-3).</p>{}{faceless}{gap}{by_group}{}",
+        escape(&l.liveness_model.to_string()),
+        frames.confidence,
+        table(&["", "frames", "of frames", "visits", "of visits"], &rows),
+        if rejected.is_empty() { String::new() } else { format!("<p>Not used:</p><ul>{rejected}</ul>") }
     )
 }
 

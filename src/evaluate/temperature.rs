@@ -40,7 +40,7 @@ impl<'a> Case<'a> {
     /// The good views of a visit so far.
     #[must_use]
     pub fn of(recording: &'a Recording) -> Self {
-        let views = recording.good_views().map(|(estimate, weight)| (estimate, *weight)).collect();
+        let views = recording.good_views().map(|view| (&view.estimate, view.weight)).collect();
         Self { views, age: recording.sample.age, person: recording.person }
     }
 

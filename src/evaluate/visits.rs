@@ -3,7 +3,8 @@
 //! Jitter of place, scale and roll (what the detector's landmarks do from frame to frame), light, focus and noise. The face
 //! and its expression stay the same, so this says how much several frames help against the camera and the detector, not
 //! against the face itself: a real visit helps a little more. Light and focus are judged as at the gate; size and pose are
-//! not, since they are the picture's and not the person's.
+//! not, since they are the picture's and not the person's. How living somebody looks is judged in whole pictures, where that is
+//! asked for; in an aligned chip there are no surroundings to see it by, and it is left out.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use image::RgbImage;
 
 use super::{Eyes, Input, dataset::Sample, statistics::SplitMix};
 use crate::{
-    age::AgeEstimate,
-    policy::Policy,
+    config::LivenessMode,
+    policy::{GoodView, Policy},
     quality::{self, Flaw, QualityLimits},
     vision::{BoundingBox, Chip, ModelError, Point, align::TEMPLATE, nearest},
     visit::{Decision, SeenFace, Sighting, VisitSettings, VisitTracker},
@@ -28,10 +29,12 @@ pub struct Setting {
     pub visit: VisitSettings,
     /// Which views count.
     pub quality: QualityLimits,
+    /// Whether a living face is asked for.
+    pub liveness: LivenessMode,
 }
 
-/// What one frame showed: an estimate at temperature 1 and its weight, or what was wrong.
-pub type View = Result<(AgeEstimate, f32), Flaw>;
+/// What one frame showed, its estimate at temperature 1; or what was wrong.
+pub type View = Result<GoodView, Flaw>;
 
 /// One person before the simulated camera, for one visit. Frames are made as they are needed, the same ones always.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub struct Recording {
     /// Of the first views: how many there are, how many are refused, how many in half the light.
     light: [usize; 3],
     landmarks: [Point; 5],
+    /// The face's box, where the picture has surroundings.
+    bounds: Option<BoundingBox>,
     random: SplitMix,
     gain: f32,
     blur: Option<f32>,
@@ -58,14 +63,15 @@ impl Recording {
     /// # Errors
     /// [`ModelError::Run`] if the detector fails.
     pub fn begin(eyes: &Eyes, sample: &Sample, picture: &RgbImage, attempt: u64) -> Result<Option<Self>, ModelError> {
-        let landmarks = match sample.input {
+        let (landmarks, bounds) = match sample.input {
             Input::Chips => {
                 let (w, h) = (picture.width() as f32, picture.height() as f32);
                 let side = w.min(h);
-                TEMPLATE.map(|p| Point::new((w - side) / 2.0 + p.x * side, (h - side) / 2.0 + p.y * side))
+                let point = |p: Point| Point::new((w - side) / 2.0 + p.x * side, (h - side) / 2.0 + p.y * side);
+                (TEMPLATE.map(point), None)
             }
             Input::Pictures => match nearest(&eyes.detector.detect(picture)?) {
-                Some(face) => face.landmarks,
+                Some(face) => (face.landmarks, Some(face.bounds)),
                 None => return Ok(None),
             },
         };
@@ -78,7 +84,8 @@ impl Recording {
         let gain = (random.normal() * 0.10).exp();
         let blur = (random.unit() < 0.25).then(|| 0.5 + random.unit() * 0.4);
         let views = Vec::new();
-        Ok(Some(Self { sample: sample.clone(), person: 0, views, light: [0; 3], landmarks, random, gain, blur }))
+        let (sample, light) = (sample.clone(), [0; 3]);
+        Ok(Some(Self { sample, person: 0, views, light, landmarks, bounds, random, gain, blur }))
     }
 
     /// A visit with these views, which needs no models; for tests.
@@ -88,7 +95,20 @@ impl Recording {
         let (gender, group, source, input) = (None, None, 0, Input::Chips);
         let sample = Sample { path, age, gender, group, person: None, source, input };
         let (landmarks, random) = (TEMPLATE, SplitMix(0));
-        Self { sample, person, views, light: [0; 3], landmarks, random, gain: 1.0, blur: None }
+        Self { sample, person, views, light: [0; 3], landmarks, bounds: None, random, gain: 1.0, blur: None }
+    }
+
+    /// Whether the picture has surroundings by which a living face can be told.
+    #[must_use]
+    pub fn has_surroundings(&self) -> bool {
+        self.bounds.is_some()
+    }
+
+    /// The policy as it can judge this picture: an aligned chip cannot be asked for a living face.
+    #[must_use]
+    pub fn policy(&self, policy: &Policy) -> Policy {
+        let liveness = policy.liveness.clone().filter(|_| self.has_surroundings());
+        Policy { liveness, ..policy.clone() }
     }
 
     /// Makes the frames that a visit takes which is judged by this policy.
@@ -102,10 +122,10 @@ impl Recording {
         setting: &Setting,
         policy: &Policy,
     ) -> Result<(), ModelError> {
-        let mut tracker = VisitTracker::new(setting.visit, policy.clone());
+        let mut tracker = VisitTracker::new(setting.visit, self.policy(policy));
         for k in 0..frames_in_time(&setting.visit) {
             if k == self.views.len() {
-                let view = self.look(eyes, picture, &setting.quality)?;
+                let view = self.look(eyes, picture, setting)?;
                 self.views.push(view);
             }
             if show(&mut tracker, &self.views[k], policy.temperature, k, Duration::ZERO).is_some() {
@@ -116,7 +136,8 @@ impl Recording {
     }
 
     /// The next frame. Every other good one is mirrored, as in `judge.rs`.
-    fn look(&mut self, eyes: &Eyes, picture: &RgbImage, limits: &QualityLimits) -> Result<View, ModelError> {
+    fn look(&mut self, eyes: &Eyes, picture: &RgbImage, setting: &Setting) -> Result<View, ModelError> {
+        let limits = &setting.quality;
         let moved = jitter(&self.landmarks, &mut self.random);
         let side = eyes.age.chip_side();
         let Some(chip) = Chip::align(picture, &moved, side) else { return Ok(Err(Flaw::LookingAway)) };
@@ -133,13 +154,17 @@ impl Recording {
             Err(flaw) => Ok(Err(flaw)),
             Ok(weight) => {
                 let good = self.good_views().count();
-                Ok(Ok((eyes.age.read(&chip.turned_for(good))?.age, weight)))
+                let estimate = eyes.age.read(&chip.turned_for(good))?.age;
+                let bounds = self.bounds.filter(|_| setting.liveness != LivenessMode::Off);
+                let bounds = bounds.map(|bounds| followed(&bounds, &self.landmarks, &moved));
+                let liveness = bounds.map(|bounds| eyes.liveness.read(picture, &bounds)).transpose()?;
+                Ok(Ok(GoodView { estimate, weight, liveness }))
             }
         }
     }
 
     /// The good views so far.
-    pub fn good_views(&self) -> impl Iterator<Item = &(AgeEstimate, f32)> {
+    pub fn good_views(&self) -> impl Iterator<Item = &GoodView> {
         self.views.iter().filter_map(|v| v.as_ref().ok())
     }
 
@@ -152,9 +177,13 @@ impl Recording {
     /// The recording at a temperature, for judging it again and again.
     #[must_use]
     pub fn tempered(&self, temperature: f32) -> Vec<View> {
-        let at = |view: &View| view.as_ref().map(|(e, w)| (e.tempered(temperature), *w)).map_err(|flaw| *flaw);
-        self.views.iter().map(at).collect()
+        self.views.iter().map(|view| tempered(view, temperature)).collect()
     }
+}
+
+fn tempered(view: &View, temperature: f32) -> View {
+    let at = |view: &GoodView| GoodView { estimate: view.estimate.tempered(temperature), ..*view };
+    view.as_ref().map(at).map_err(|flaw| *flaw)
 }
 
 /// Half as bright.
@@ -175,7 +204,7 @@ fn frames_in_time(visit: &VisitSettings) -> usize {
 
 /// Shows a frame to the gate's own tracker.
 fn show(tracker: &mut VisitTracker, view: &View, temperature: f32, k: usize, from: Duration) -> Option<Decision> {
-    let view = view.as_ref().map(|(e, w)| (e.tempered(temperature), *w)).map_err(|flaw| *flaw);
+    let view = tempered(view, temperature);
     let bounds = BoundingBox { x0: 200.0, y0: 100.0, x1: 350.0, y1: 300.0 };
     // Not at zero: the first frame of all must be later than nothing.
     let at = from + BETWEEN_FRAMES * (k as u32 + 1);
@@ -212,6 +241,24 @@ fn jitter(landmarks: &[Point; 5], random: &mut SplitMix) -> [Point; 5] {
             centre.y + scale * (sin * x + cos * y) + dy + random.normal() * 0.008 * size,
         )
     })
+}
+
+/// The box of a face whose landmarks have moved: shifted and enlarged as they are.
+fn followed(bounds: &BoundingBox, before: &[Point; 5], now: &[Point; 5]) -> BoundingBox {
+    let centre = |points: &[Point; 5]| {
+        let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.x / 5.0, y + p.y / 5.0));
+        Point::new(x, y)
+    };
+    let (from, to) = (centre(before), centre(now));
+    let spread = |points: &[Point; 5], middle: Point| points.iter().map(|p| p.distance(middle)).sum::<f32>();
+    let scale = spread(now, to) / spread(before, from).max(1e-3);
+    let moved = |at: f32, from: f32, to: f32| to + scale * (at - from);
+    BoundingBox {
+        x0: moved(bounds.x0, from.x, to.x),
+        y0: moved(bounds.y0, from.y, to.y),
+        x1: moved(bounds.x1, from.x, to.x),
+        y1: moved(bounds.y1, from.y, to.y),
+    }
 }
 
 fn degrade(chip: &RgbImage, gain: f32, blur: Option<f32>, random: &mut SplitMix) -> RgbImage {

@@ -15,7 +15,7 @@ pub use parts::{Changes, DecisionLog, Ended, GateParts, Surroundings};
 use answer::{Answer, DoorIs};
 
 use crate::{
-    audit::{Act, ActReason, Event, Logged, logged::act_event},
+    audit::{Act, ActReason, DecidedBy, Event, Logged, logged::act_event},
     camera::capture::Captured,
     clock::monotonic_now,
     config::StartMode,
@@ -291,9 +291,13 @@ impl Gate {
 
     /// Writes a decision; the proof, if it could be written.
     fn log_decision(&mut self, decision: &Decision) -> Option<Logged> {
-        let policy = self.policy();
-        let model = self.parts.judge.age_model().hash.clone();
-        match self.parts.log.append_decision(decision, &model, policy) {
+        let judge = &self.parts.judge;
+        let by = DecidedBy {
+            age_model: judge.age_model().hash.clone(),
+            liveness_model: judge.liveness_model().map(|model| model.hash.clone()),
+            policy: self.policy(),
+        };
+        match self.parts.log.append_decision(decision, by) {
             Ok(logged) => {
                 log::info!(
                     "decision {}: {} ({}), try {}, {} good frames, {} ms until it was logged",
@@ -454,10 +458,12 @@ impl Gate {
     }
 
     fn log_start(&mut self) {
+        let (judge, mode) = (&self.parts.judge, self.parts.judge.liveness_mode());
         let event = Event::Start {
             version: env!("CARGO_PKG_VERSION").into(),
-            detector: self.parts.judge.detector_model().to_string(),
-            model: self.parts.judge.age_model().to_string(),
+            detector: judge.detector_model().to_string(),
+            model: judge.age_model().to_string(),
+            liveness: judge.liveness_model().map(|model| format!("{mode} {model}")),
             policy: self.policy(),
         };
         if let Err(error) = self.parts.log.append(event) {

@@ -1,7 +1,7 @@
 //! What a gate is made of, and what it asks of its surroundings.
 
 use crate::{
-    audit::{Act, ActReason, AuditError, AuditLog, Event, Logged},
+    audit::{Act, ActReason, AuditError, AuditLog, DecidedBy, Event, Logged},
     camera::capture::Capture,
     config::{LogConfig, RelayConfig, StartConfig},
     display::{Screen, worker::DisplayWorker},
@@ -26,7 +26,7 @@ pub trait DecisionLog: Send {
     ///
     /// # Errors
     /// [`AuditError`]; the decision then must not be acted on.
-    fn append_decision(&mut self, decision: &Decision, model_hash: &str, policy: String) -> Result<Logged, AuditError>;
+    fn append_decision(&mut self, decision: &Decision, by: DecidedBy) -> Result<Logged, AuditError>;
 
     /// Changes size and retention.
     fn set_limits(&mut self, _config: &LogConfig) {}
@@ -37,8 +37,8 @@ impl DecisionLog for AuditLog {
         Self::append(self, event)
     }
 
-    fn append_decision(&mut self, decision: &Decision, model_hash: &str, policy: String) -> Result<Logged, AuditError> {
-        Self::append_decision(self, decision, model_hash, policy)
+    fn append_decision(&mut self, decision: &Decision, by: DecidedBy) -> Result<Logged, AuditError> {
+        Self::append_decision(self, decision, by)
     }
 
     fn set_limits(&mut self, config: &LogConfig) {

@@ -31,10 +31,12 @@ impl Relief {
     /// Compares a view with a reference; `None` where the points are no face (three on a line, or not finite).
     #[must_use]
     pub fn of(reference: &[Point; 5], now: &[Point; 5]) -> Option<Self> {
-        let outer = |p: &[Point; 5]| [p[0], p[1], p[3], p[4]].map(|p| [f64::from(p.x), f64::from(p.y)]);
-        let (from, to) = (outer(reference), outer(now));
+        // From the reference's nose, so that the map's own scale is fixed there and not at some far corner of the picture.
+        let from = |p: Point| [f64::from(p.x - reference[2].x), f64::from(p.y - reference[2].y)];
+        let from = [reference[0], reference[1], reference[3], reference[4]].map(from);
+        let to = [now[0], now[1], now[3], now[4]].map(|p| [f64::from(p.x), f64::from(p.y)]);
         let map = Homography::between(&from, &to)?;
-        let nose = [f64::from(reference[2].x), f64::from(reference[2].y)];
+        let nose = [0.0, 0.0];
         let flat = map.apply(nose)?;
         let [[a, b], [c, d]] = map.slope(nose)?;
         // Singular values of the map near the nose: the larger is the size, their ratio the foreshortening.

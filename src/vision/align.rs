@@ -93,6 +93,11 @@ impl Similarity {
         Some(Self { a, b, x: to.x - a * from.x + b * from.y, y: to.y - b * from.x - a * from.y })
     }
 
+    /// An upright square of the picture: its side and its upper left corner, in pixels.
+    pub(super) const fn upright(side: f32, x: f32, y: f32) -> Self {
+        Self { a: side, b: 0.0, x, y }
+    }
+
     /// Pixels of the picture for one side of the chip.
     #[must_use]
     pub fn scale(&self) -> f32 {
@@ -121,7 +126,7 @@ impl Similarity {
 
     /// Samples a square of `side` pixels; each is the mean of as many bilinear samples as it covers picture pixels, so
     /// that a near face is reduced without aliasing.
-    fn sample(&self, picture: &RgbImage, side: u32) -> RgbImage {
+    pub(super) fn sample(&self, picture: &RgbImage, side: u32) -> RgbImage {
         let per_pixel = self.scale() / side as f32;
         let steps = (per_pixel.ceil() as u32).clamp(1, 12);
         let share = 1.0 / (steps * steps) as f32;

@@ -1,7 +1,9 @@
-//! The eyes of the gate: frame to faces, face to chip, chip to age estimate. The only place that knows tract.
+//! The eyes of the gate: frame to faces, face to chip, chip to age estimate, face with its surroundings to liveness score. The
+//! only place that knows tract.
 //!
 //! ```text
 //! RgbImage -> Detector -> Face -> align -> Chip -> AgeModel -> AgeEstimate
+//!                         Face -> crop -> LivenessModel -> LivenessScore
 //! ```
 //!
 //! Coordinates are pixels of the picture that was given to the detector: x to the right, y down, the origin at the
@@ -10,12 +12,14 @@
 pub mod age_model;
 pub mod align;
 pub mod detector;
+pub mod liveness_model;
 pub mod model_file;
 pub mod turn_points;
 
 pub use age_model::{AgeModel, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
+pub use liveness_model::{LivenessModel, LivenessScore};
 pub use model_file::{ModelError, ModelIdentity};
 pub use turn_points::TurnPoints;
 

@@ -99,11 +99,12 @@ pub(super) struct ModelFile {
     plan: Arc<TypedRunnableModel>,
 }
 
-/// How a picture becomes the input tensor `[1, 3, height, width]`: RGB, `(value - mean) / std`.
+/// How pictures become the input tensor `[1, 3 * pictures, height, width]`: RGB, `(value - mean) / std`, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InputFormat {
     pub(super) width: u32,
     pub(super) height: u32,
+    pictures: usize,
     mean: f32,
     std: f32,
 }
@@ -119,13 +120,24 @@ impl ModelFile {
         crate::regular::read(path, MAX_MODEL_BYTES).map_err(|source| ModelError::Read { model, source })
     }
 
-    /// Parses and optimises a model, and checks its name, its input and the shapes of its outputs.
+    /// Parses and optimises a model that sees one picture, and checks its name, its input and the shapes of its outputs.
     ///
     /// `outputs` maps the sizes of the input (width, height) to the shape of each output.
     pub(super) fn load(
         label: &str,
         bytes: &[u8],
         name: &'static str,
+        outputs: impl FnOnce(u32, u32) -> Vec<Vec<usize>>,
+    ) -> Result<Self, ModelError> {
+        Self::load_stacked(label, bytes, name, |_| Ok(1), outputs)
+    }
+
+    /// The same for a model that sees as many pictures at once as its metadata says.
+    pub(super) fn load_stacked(
+        label: &str,
+        bytes: &[u8],
+        name: &'static str,
+        pictures: impl FnOnce(&Metadata<'_>) -> Result<usize, ModelError>,
         outputs: impl FnOnce(u32, u32) -> Vec<Vec<usize>>,
     ) -> Result<Self, ModelError> {
         let refuse = |error: TractError| ModelError::NotRunnable { model: label.into(), detail: one_line(&error) };
@@ -146,6 +158,7 @@ impl ModelFile {
         let input = InputFormat {
             width: reader.within("input_width", 16, 1024)?,
             height: reader.within("input_height", 16, 1024)?,
+            pictures: pictures(&reader)?,
             mean: reader.number("mean")?,
             std: reader.number("std")?,
         };
@@ -154,7 +167,7 @@ impl ModelFile {
         }
         let version = reader.text("version")?;
 
-        let wanted_input = vec![1, 3, input.height as usize, input.width as usize];
+        let wanted_input = vec![1, 3 * input.pictures, input.height as usize, input.width as usize];
         let plan = guarded(label, || {
             let typed = parsed.into_typed().map_err(refuse)?;
             check_shapes(label, "input", &facts(&typed, true), &[wanted_input])?;
@@ -177,9 +190,15 @@ impl ModelFile {
 
     /// Runs the model on a picture of exactly the input size and returns its outputs as flat slices' owners.
     pub(super) fn run(&self, image: &RgbImage) -> Result<Vec<Vec<f32>>, ModelError> {
-        debug_assert_eq!((image.width(), image.height()), (self.input.width, self.input.height));
+        self.run_stacked(std::slice::from_ref(image))
+    }
+
+    /// Runs the model on as many pictures of the input size as it sees at once.
+    pub(super) fn run_stacked(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, ModelError> {
+        debug_assert_eq!(images.len(), self.input.pictures);
+        debug_assert!(images.iter().all(|i| i.dimensions() == (self.input.width, self.input.height)));
         let failed = |error: TractError| ModelError::Run { model: self.label.clone(), detail: one_line(&error) };
-        let outputs = self.plan.run(tvec!(self.input.tensor(image).into_tvalue())).map_err(failed)?;
+        let outputs = self.plan.run(tvec!(self.input.tensor(images).into_tvalue())).map_err(failed)?;
         outputs
             .iter()
             .map(|value| {
@@ -199,19 +218,23 @@ impl ModelFile {
 }
 
 impl InputFormat {
-    fn tensor(&self, image: &RgbImage) -> Tensor {
+    fn tensor(&self, images: &[RgbImage]) -> Tensor {
         let plane = (self.width * self.height) as usize;
-        let mut values = vec![0.0f32; 3 * plane];
+        let channels = 3 * self.pictures;
+        let mut values = vec![0.0f32; channels * plane];
         let (factor, offset) = (1.0 / self.std, -self.mean / self.std);
-        let (red, rest) = values.split_at_mut(plane);
-        let (green, blue) = rest.split_at_mut(plane);
-        for (((pixel, r), g), b) in image.as_raw().chunks_exact(3).zip(red).zip(green).zip(blue) {
-            *r = f32::from(pixel[0]) * factor + offset;
-            *g = f32::from(pixel[1]) * factor + offset;
-            *b = f32::from(pixel[2]) * factor + offset;
+        for (image, planes) in images.iter().zip(values.chunks_exact_mut(3 * plane)) {
+            let (red, rest) = planes.split_at_mut(plane);
+            let (green, blue) = rest.split_at_mut(plane);
+            for (((pixel, r), g), b) in image.as_raw().chunks_exact(3).zip(red).zip(green).zip(blue) {
+                *r = f32::from(pixel[0]) * factor + offset;
+                *g = f32::from(pixel[1]) * factor + offset;
+                *b = f32::from(pixel[2]) * factor + offset;
+            }
         }
-        // The vector has exactly 3 * height * width elements.
-        Tensor::from_shape(&[1, 3, self.height as usize, self.width as usize], &values).expect("shape matches its data")
+        // The vector has exactly channels * height * width elements.
+        Tensor::from_shape(&[1, channels, self.height as usize, self.width as usize], &values)
+            .expect("shape matches its data")
     }
 }
 

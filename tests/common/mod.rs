@@ -15,7 +15,7 @@ use std::{
 };
 
 use agegate::{
-    audit::{self, AuditError, AuditLog, Event, Logged},
+    audit::{self, AuditError, AuditLog, DecidedBy, Event, Logged},
     camera::{
         Camera, CameraError,
         capture::Capture,
@@ -179,11 +179,11 @@ impl DecisionLog for WatchedLog {
         self.write(|log| log.append(event))
     }
 
-    fn append_decision(&mut self, decision: &Decision, model: &str, policy: String) -> Result<Logged, AuditError> {
+    fn append_decision(&mut self, decision: &Decision, by: DecidedBy) -> Result<Logged, AuditError> {
         let slow = *self.slow.lock().unwrap();
         self.write(|log| {
             std::thread::sleep(slow);
-            log.append_decision(decision, model, policy)
+            log.append_decision(decision, by)
         })
     }
 }
@@ -418,4 +418,28 @@ pub fn write_config_with_an_adult(folder: &Path, relay: &str) -> PathBuf {
         .replace(&format!("{:?}", clip()), &format!("{play:?}"));
     std::fs::write(&config, text).unwrap();
     config
+}
+
+/// The liveness net of the tests, which takes what is bluish, as the light of a screen is, for no living face.
+pub fn bluish_net() -> PathBuf {
+    repository().join("tests/liveness/bluish.onnx")
+}
+
+/// A picture in the light of a screen.
+pub fn bluish(picture: &RgbImage) -> RgbImage {
+    let mut out = picture.clone();
+    for pixel in out.pixels_mut() {
+        let [r, g, b] = pixel.0.map(f32::from);
+        pixel.0 = [r * 0.7, g * 0.9, (b * 1.15).min(255.0)].map(|v| v as u8);
+    }
+    out
+}
+
+/// Configuration that asks for a living face by the tests' net, with a policy by hand.
+pub fn asks_for_a_living_face(mode: &str) -> String {
+    format!(
+        "[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.8\n[policy.liveness]\nconfidence = 0.9\n\
+         [models]\nliveness = {:?}\n[liveness]\nmode = {mode:?}\n",
+        bluish_net()
+    )
 }

@@ -1,0 +1,329 @@
+//! Pictures of attacks and of living people, and how living each looks: the sub-folders of a folder name what was held up before
+//! the camera (the attack instrument, in the words of ISO/IEC 30107-3), and `live` is nobody's attack.
+//!
+//! Nothing is skipped silently: a file that cannot be used is a [`Rejected`] with the reason; a picture in which no face is
+//! found is counted, and nobody is let in by it.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use rayon::prelude::*;
+
+use super::{
+    Eyes,
+    dataset::{Gender, Rejected},
+    progress_bar,
+};
+use crate::{
+    picture,
+    vision::{LivenessScore, ModelError, nearest},
+};
+
+/// The sub-folder of living people.
+pub const LIVE: &str = "live";
+/// Name of a CSV that labels the pictures of its folder and of those inside it.
+const LABELS: &str = "labels.csv";
+
+/// A picture of an attack, or of somebody living.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// The picture.
+    pub path: PathBuf,
+    /// What was held up: the sub-folder's name, or [`LIVE`].
+    pub instrument: String,
+    /// Gender, where labelled.
+    pub gender: Option<Gender>,
+    /// Ethnicity or any other group, where labelled.
+    pub group: Option<String>,
+}
+
+/// Such pictures, as found on disk.
+#[derive(Clone, Debug, Default)]
+pub struct AttackSet {
+    /// By instrument, then by folder, then by name.
+    pub pictures: Vec<Held>,
+    /// Files that cannot be used.
+    pub rejected: Vec<Rejected>,
+}
+
+/// Why they could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AttackSetError {
+    /// A folder or file cannot be read.
+    #[error("attacks {}: cannot read it: {source}", path.display())]
+    Read {
+        /// Folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nothing usable.
+    #[error("attacks {}: no picture in a sub-folder of it; expected folders of pictures that are named after what is held up, such as screen and print, and {LIVE} for living people", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A list of labels that names no pictures.
+    #[error("labels {}, line 1: no column \"path\"; the columns are {found:?}, expected path, and as far as they are known gender and group", path.display())]
+    Labels {
+        /// The CSV.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+    },
+}
+
+/// A picture and how living the face in it looks.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The picture.
+    pub held: Held,
+    /// The score; `None` where no face was found.
+    pub score: Option<LivenessScore>,
+}
+
+/// All that was seen.
+#[derive(Clone, Debug, Default)]
+pub struct AllSeen {
+    /// Pictures that could be opened.
+    pub seen: Vec<Seen>,
+    /// Files that could not be used.
+    pub rejected: Vec<Rejected>,
+}
+
+impl AttackSet {
+    /// Opens folders of attacks, whose sub-folders name them, and folders of living people.
+    ///
+    /// # Errors
+    /// [`AttackSetError`] if one cannot be read, or has no picture in it.
+    pub fn open(attacks: &[PathBuf], live: &[PathBuf]) -> Result<Self, AttackSetError> {
+        let mut set = Self::default();
+        for folder in attacks {
+            let before = set.pictures.len();
+            set.labelled(folder, |set| {
+                for path in sorted(folder)? {
+                    match path.file_name().unwrap_or_default().to_string_lossy() {
+                        hidden if hidden.starts_with('.') => {}
+                        name if path.is_dir() => set.walk(&path, &name)?,
+                        _ if picture::is_picture(&path) => {
+                            let reason = format!("it lies in no sub-folder that says what it shows, such as {LIVE}");
+                            set.reject(&path, &reason);
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(())
+            })?;
+            if set.pictures.len() == before {
+                return Err(AttackSetError::Empty { path: folder.clone() });
+            }
+        }
+        for folder in live {
+            let before = set.pictures.len();
+            set.walk(folder, LIVE)?;
+            if set.pictures.len() == before {
+                return Err(AttackSetError::Empty { path: folder.clone() });
+            }
+        }
+        // Folder by folder: frames that follow each other in one are those of a visit.
+        set.pictures
+            .sort_by_cached_key(|h| (h.instrument.clone(), h.path.parent().map(Path::to_owned), h.path.clone()));
+        Ok(set)
+    }
+
+    /// Takes in the pictures of a folder and of those inside it.
+    fn walk(&mut self, folder: &Path, instrument: &str) -> Result<(), AttackSetError> {
+        self.labelled(folder, |set| {
+            for path in sorted(folder)? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if name.starts_with('.') || name == LABELS {
+                    continue;
+                }
+                // A link may lead back: folders are followed only where they are none.
+                if path.is_dir() {
+                    if !path.is_symlink() {
+                        set.walk(&path, instrument)?;
+                    }
+                } else if picture::is_picture(&path) {
+                    let instrument = instrument.to_owned();
+                    set.pictures.push(Held { path: path.clone(), instrument, gender: None, group: None });
+                } else {
+                    set.reject(&path, &format!("not the name of a picture ({})", picture::KINDS));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes in pictures, and then the labels of their folder, if it has any.
+    fn labelled(
+        &mut self,
+        folder: &Path,
+        pictures: impl FnOnce(&mut Self) -> Result<(), AttackSetError>,
+    ) -> Result<(), AttackSetError> {
+        let before = self.pictures.len();
+        pictures(self)?;
+        let csv = folder.join(LABELS);
+        if !csv.is_file() {
+            return Ok(());
+        }
+        let mut labels = self.labels(&csv, folder)?;
+        for held in &mut self.pictures[before..] {
+            if let Some((gender, group)) = labels.remove(&held.path) {
+                (held.gender, held.group) = (gender, group);
+            }
+        }
+        for path in labels.into_keys() {
+            self.reject(&csv, &format!("it names {}, which is no picture of its folder", path.display()));
+        }
+        Ok(())
+    }
+
+    /// Gender and group by picture. What else a list says of people is not used here.
+    fn labels(&mut self, csv: &Path, folder: &Path) -> Result<Labels, AttackSetError> {
+        let read = |source| AttackSetError::Read { path: csv.into(), source };
+        let text = crate::regular::read_text(csv, 1 << 30).map_err(read)?;
+        let mut lines = text.lines().enumerate();
+        let header = lines.next().map_or("", |(_, line)| line).trim_start_matches('\u{feff}').trim();
+        let names: Vec<String> = header.split(',').map(|c| c.trim().to_ascii_lowercase()).collect();
+        let column = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
+        let Some(path) = column(&["path"]) else {
+            return Err(AttackSetError::Labels { path: csv.into(), found: header.into() });
+        };
+        let (gender, group) = (column(&["gender"]), column(&["group", "ethnicity"]));
+        let mut labels = Labels::new();
+        for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+            let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+            let field = |k: Option<usize>| k.and_then(|k| fields.get(k)).copied().filter(|f| !f.is_empty());
+            match (fields.len() == names.len(), field(Some(path)), gender_of(field(gender))) {
+                (true, Some(path), Ok(gender)) => {
+                    labels.insert(folder.join(path), (gender, field(group).map(str::to_owned)));
+                }
+                (true, Some(_), Err(reason)) => self.reject_line(csv, number, reason),
+                (false, ..) => {
+                    self.reject_line(csv, number, format!("{} fields, expected {}", fields.len(), names.len()));
+                }
+                (true, None, _) => self.reject_line(csv, number, "no path, expected that of a picture".into()),
+            }
+        }
+        Ok(labels)
+    }
+
+    fn reject(&mut self, path: &Path, reason: &str) {
+        self.rejected.push(Rejected { place: path.display().to_string(), reason: reason.into() });
+    }
+
+    fn reject_line(&mut self, csv: &Path, index: usize, reason: String) {
+        self.rejected.push(Rejected { place: format!("{}:{}", csv.display(), index + 1), reason });
+    }
+
+    /// Looks at every picture on all cores. Of several faces the nearest counts, as at the gate.
+    ///
+    /// # Errors
+    /// The first model failure; unreadable pictures are counted in [`AllSeen::rejected`] instead.
+    pub fn look(self, eyes: &Eyes) -> Result<AllSeen, ModelError> {
+        let bar = progress_bar(self.pictures.len() as u64, "pictures");
+        let look = |held: Held| {
+            bar.inc(1);
+            let picture = match picture::open(&held.path) {
+                Ok(picture) => picture,
+                Err(error) => {
+                    let place = held.path.display().to_string();
+                    return Ok(Err(Rejected { place, reason: error.to_string() }));
+                }
+            };
+            let faces = eyes.detector.detect(&picture)?;
+            let score = nearest(&faces).map(|face| eyes.liveness.read(&picture, &face.bounds)).transpose()?;
+            Ok(Ok(Seen { held, score }))
+        };
+        let looked: Vec<Result<Seen, Rejected>> =
+            self.pictures.into_par_iter().map(look).collect::<Result<_, ModelError>>()?;
+        bar.finish_and_clear();
+        let mut all = AllSeen { rejected: self.rejected, ..AllSeen::default() };
+        for looked in looked {
+            match looked {
+                Ok(seen) => all.seen.push(seen),
+                Err(rejected) => all.rejected.push(rejected),
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Gender and group of a picture.
+type Labels = HashMap<PathBuf, (Option<Gender>, Option<String>)>;
+
+fn gender_of(text: Option<&str>) -> Result<Option<Gender>, String> {
+    match text.map(str::to_ascii_lowercase).as_deref() {
+        None => Ok(None),
+        Some("0" | "m" | "male") => Ok(Some(Gender::Male)),
+        Some("1" | "f" | "female") => Ok(Some(Gender::Female)),
+        Some(other) => Err(format!("gender {other:?}, expected male, female or nothing")),
+    }
+}
+
+/// What is in a folder, by name.
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>, AttackSetError> {
+    let read = |source| AttackSetError::Read { path: folder.into(), source };
+    let entries = std::fs::read_dir(folder).map_err(read)?;
+    let mut inside = entries.map(|e| Ok(e?.path())).collect::<std::io::Result<Vec<_>>>().map_err(read)?;
+    inside.sort();
+    Ok(inside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn sub_folders_name_the_instrument_however_deep_the_pictures_lie() {
+        let folder =
+            folder(&["screen/b.jpg", "screen/a/1.png", "live/x.jpg", "loose.jpg", "live/notes.txt", ".git/x.jpg"]);
+        let more = self::folder(&["p/y.jpg"]);
+        let set = AttackSet::open(&[folder.path().into()], &[more.path().into()]).unwrap();
+        let found: Vec<(&str, String)> = set
+            .pictures
+            .iter()
+            .map(|h| (h.instrument.as_str(), h.path.file_name().unwrap().to_string_lossy().into_owned()))
+            .collect();
+        let live: Vec<_> = found.iter().filter(|(i, _)| *i == LIVE).collect();
+        assert_eq!((live.len(), found.len()), (2, 4), "{found:?}");
+        assert!(found.contains(&("screen", "1.png".into())) && found.contains(&("screen", "b.jpg".into())));
+        let told: Vec<String> = set.rejected.iter().map(|r| format!("{} {}", r.place, r.reason)).collect();
+        assert!(told.iter().any(|t| t.contains("loose.jpg") && t.contains("no sub-folder")), "{told:?}");
+        assert!(told.iter().any(|t| t.contains("notes.txt")), "{told:?}");
+    }
+
+    #[test]
+    fn labels_may_lie_above_or_beside_the_pictures() {
+        let folder = folder(&["screen/a.jpg", "live/x.jpg", "live/y.jpg"]);
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("labels.csv", "path,gender,age\nlive/x.jpg,f,30\nlive/none.jpg,f,30\n");
+        write("live/labels.csv", "ethnicity,path\nAsian,y.jpg\n");
+        let set = AttackSet::open(&[folder.path().into()], &[]).unwrap();
+        let of = |name: &str| set.pictures.iter().find(|h| h.path.ends_with(name)).unwrap();
+        assert_eq!((of("x.jpg").gender, of("y.jpg").group.as_deref()), (Some(Gender::Female), Some("Asian")));
+        assert_eq!((of("a.jpg").gender, of("a.jpg").group.clone()), (None, None));
+        assert!(set.rejected.iter().any(|r| r.reason.contains("none.jpg")), "{:?}", set.rejected);
+    }
+
+    #[test]
+    fn a_folder_without_pictures_in_sub_folders_says_what_is_expected() {
+        let folder = folder(&["a.jpg"]);
+        let error = AttackSet::open(&[folder.path().into()], &[]).unwrap_err().to_string();
+        assert!(error.contains("named after what is held up") && error.contains("live"), "{error}");
+        assert!(AttackSet::open(&[folder.path().join("none")], &[]).is_err());
+    }
+}
