@@ -127,7 +127,15 @@ fn project(solid: &Solid, pose: &Pose, thing: Thing) -> [Point; 5] {
 }
 
 /// The points that detector and net would give, or nothing.
-fn detected(noise: &Noise, which: &NoisyFace, points: [Point; 5], unit: f32, degrees: f32, thing: Thing, chance: &mut Chance) -> Sight {
+fn detected(
+    noise: &Noise,
+    which: &NoisyFace,
+    points: [Point; 5],
+    unit: f32,
+    degrees: f32,
+    thing: Thing,
+    chance: &mut Chance,
+) -> Sight {
     let (at, errors) = match thing {
         Thing::Head => (&noise.head_degrees, &which.head),
         Thing::Flat => (&noise.flat_degrees, &which.flat),
@@ -226,16 +234,41 @@ struct Actor {
 
 impl Actor {
     fn new(kind: Kind, chance: &mut Chance) -> Self {
-        let flat = !matches!(kind, Kind::Living | Kind::FlipBook | Kind::FilmOfOneSide | Kind::FilmsOfBoth | Kind::SwappedForAProfile | Kind::SwappedInAFlash);
+        let flat = !matches!(
+            kind,
+            Kind::Living
+                | Kind::FlipBook
+                | Kind::FilmOfOneSide
+                | Kind::FilmsOfBoth
+                | Kind::SwappedForAProfile
+                | Kind::SwappedInAFlash
+        );
         let mut solid = face(chance, if flat { 0.0 } else { 1.0 });
         let size = if flat { chance.within(0.4, 1.3) } else { 1.0 };
         let near = if kind == Kind::NearTheLens { 0.35 } else { 1.0 };
         solid = solid.map(|p| p.map(|v| v * size * near));
-        let distance = if kind == Kind::NearTheLens { chance.within(90.0, 160.0) } else { chance.within(350.0, 800.0) * size };
+        let distance =
+            if kind == Kind::NearTheLens { chance.within(90.0, 160.0) } else { chance.within(350.0, 800.0) * size };
         let place = [chance.normal(0.0, 40.0) * near, chance.normal(0.0, 25.0) * near];
-        let base = Pose { yaw: chance.normal(0.0, 4.0), pitch: chance.normal(0.0, 5.0), roll: chance.normal(0.0, 4.0), place, distance, bend: 0.0 };
+        let base = Pose {
+            yaw: chance.normal(0.0, 4.0),
+            pitch: chance.normal(0.0, 5.0),
+            roll: chance.normal(0.0, 4.0),
+            place,
+            distance,
+            bend: 0.0,
+        };
         let side = if chance.unit() < 0.5 { 1.0 } else { -1.0 };
-        Self { kind, solid, base, unit: std::array::from_fn(|_| chance.unit()), wave: std::array::from_fn(|_| chance.within(0.2, 1.0)), side, asked: (None, 0.0), from: 0.0 }
+        Self {
+            kind,
+            solid,
+            base,
+            unit: std::array::from_fn(|_| chance.unit()),
+            wave: std::array::from_fn(|_| chance.within(0.2, 1.0)),
+            side,
+            asked: (None, 0.0),
+            from: 0.0,
+        }
     }
 
     /// Where the head of a living person is: it answers what it reads, after a while, as fast as it likes.
@@ -302,7 +335,9 @@ impl Actor {
                 return (Thing::Head, pose);
             }
             Kind::Still => {}
-            Kind::TurnedSideways | Kind::NearTheLens | Kind::BentRoundABottle | Kind::FoldedAtTheNose => pose.yaw += toward * far * there,
+            Kind::TurnedSideways | Kind::NearTheLens | Kind::BentRoundABottle | Kind::FoldedAtTheNose => {
+                pose.yaw += toward * far * there
+            }
             Kind::TiltedBack => pose.pitch += far * swing(0.3 + 0.4 * a, c),
             Kind::RolledInThePlane => pose.roll += 35.0 * swing(0.3 + 0.5 * a, c),
             Kind::PushedAndPulled => pose.distance *= 1.0 + 0.5 * swing(0.3 + 0.5 * a, c),
@@ -347,7 +382,8 @@ impl Actor {
 fn passes(noise: &Noise, limits: TurnLimits, kind: Kind, rate: f32, seed: u64) -> bool {
     let mut chance = Chance(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (kind as u64) << 32);
     let mut actor = Actor::new(kind, &mut chance);
-    let half: Vec<&NoisyFace> = noise.faces.iter().enumerate().filter(|(k, _)| *k as u64 % 2 == seed % 2).map(|(_, f)| f).collect();
+    let half: Vec<&NoisyFace> =
+        noise.faces.iter().enumerate().filter(|(k, _)| *k as u64 % 2 == seed % 2).map(|(_, f)| f).collect();
     let which = half[(chance.next() % half.len() as u64) as usize];
     if kind == Kind::FoldedAtTheNose {
         // A roof with its ridge along the nose: eyes and mouth fall back alike, nearly.
@@ -400,10 +436,18 @@ fn choose(noise: &Noise) {
         for step in [0.6, 0.7, 0.8] {
             for least in [0.18, 0.24, 0.30] {
                 let limits = TurnLimits { reach, step, height: [least, 1.2], ..TurnLimits::default() };
-                let failed = RATES.map(|rate| { let (p, n) = share(noise, limits, Kind::Living, rate, 1, 600); 100.0 * (n - p) as f64 / n as f64 });
-                let worst = FLAT.iter().flat_map(|(kind, _)| RATES.map(|rate| (share(noise, limits, *kind, rate, 1, 300), *kind, rate)));
+                let failed = RATES.map(|rate| {
+                    let (p, n) = share(noise, limits, Kind::Living, rate, 1, 600);
+                    100.0 * (n - p) as f64 / n as f64
+                });
+                let worst = FLAT
+                    .iter()
+                    .flat_map(|(kind, _)| RATES.map(|rate| (share(noise, limits, *kind, rate, 1, 300), *kind, rate)));
                 let ((p, n), kind, rate) = worst.max_by_key(|((p, _), ..)| *p).unwrap();
-                println!("reach {reach} step {step} height {least}: living failed {failed:.1?} %, worst picture {:.1} % ({kind:?} at {rate})", 100.0 * p as f64 / n as f64);
+                println!(
+                    "reach {reach} step {step} height {least}: living failed {failed:.1?} %, worst picture {:.1} % ({kind:?} at {rate})",
+                    100.0 * p as f64 / n as f64
+                );
             }
         }
     }
@@ -434,7 +478,11 @@ fn main() {
         }
         writeln!(out).unwrap();
     };
-    table("living person failing both tries, %", &[(Kind::Living, "turns 22 to 48 degrees in 0.5 to 1.4 s; 2 % mistake the side")], false);
+    table(
+        "living person failing both tries, %",
+        &[(Kind::Living, "turns 22 to 48 degrees in 0.5 to 1.4 s; 2 % mistake the side")],
+        false,
+    );
     table("flat picture passing, %", &FLAT, true);
     table("not stopped: passing, %", &NOT_STOPPED, true);
     print!("{out}");

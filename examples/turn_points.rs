@@ -6,6 +6,8 @@
 //!
 //! Prints one JSON object: for each picture of the folder the points of its nearest face in pixels, or `null`.
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use std::{collections::BTreeMap, error::Error, path::Path};
 
 use agegate::{

@@ -16,10 +16,8 @@ from torch import nn
 
 import turn_views
 from age_net import MEAN, STD, Residual, conv
-from turn_data import TEMPLATE
+from common import ROOT, TEMPLATE, WORK
 from turn_views import CHIP
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class PointsNet(nn.Module):
@@ -75,8 +73,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--data", default=os.environ.get("TURN_OUT", "work/turn.npz"))
-    parser.add_argument("--checkpoint", default=os.environ.get("TURN_CHECKPOINT", "work/turn.pt"))
+    parser.add_argument("--data", default=os.environ.get("TURN_OUT", str(WORK / "turn.npz")))
+    parser.add_argument("--checkpoint", default=os.environ.get("TURN_CHECKPOINT", str(WORK / "turn.pt")))
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, at half the rate")
     parser.add_argument("--out", default=str(ROOT / "models" / "turn-points.onnx"))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -85,14 +84,16 @@ def main() -> None:
     held = held_back(data["names"])
     print(len(held), "faces,", held.sum(), "held back", flush=True)
     net = PointsNet()
+    if args.resume:
+        net.load_state_dict(torch.load(args.checkpoint))
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
     started, done, recent = time.time(), 0, []
-    for chips, targets in Views(data, np.flatnonzero(~held), 1, args.batch):
+    for chips, targets in Views(data, np.flatnonzero(~held), 5 if args.resume else 1, args.batch):
         share = (time.time() - started) / (60 * args.minutes)
         if share >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * min(1, done / 100) * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-6
+            group["lr"] = (1.5e-3 if args.resume else 3e-3) * min(1, done / 100) * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-6
         wanted = torch.from_numpy(targets - TEMPLATE.astype(np.float32)).reshape(len(targets), 10)
         net.train()
         loss = nn.functional.smooth_l1_loss(net(normalise(chips)), wanted, beta=0.01)

@@ -17,9 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SIDE = 96  # of a wide chip, whose middle half is ...
-WIDE = 1.7  # ... no: it covers this many chip sides
-TEMPLATE = np.array([[0.30, 0.28], [0.68, 0.28], [0.49, 0.52], [0.35, 0.70], [0.63, 0.70]], np.float64)
+from common import TEMPLATE, WORK
+
+# Side of a wide chip in pixels, and in sides of the chip in its middle.
+SIDE, WIDE = 96, 1.7
 MIDDLE = np.array([0.49, 0.49])
 # Vertices of the mesh: corners of the eyes as the viewer sees them, nose tip, mouth corners.
 EYES, NOSE, MOUTH = ((33, 133), (362, 263)), 1, (61, 291)
@@ -77,24 +78,23 @@ def depth_map(mesh: np.ndarray) -> np.ndarray:
     return blur(top) / blur(weight)
 
 
-def wide_chip(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+def wide_chip(points: np.ndarray) -> np.ndarray:
     """The map from the picture to the wide chip around five points."""
-    unit = MIDDLE * SIDE / SIDE
-    target = ((TEMPLATE - unit) / WIDE + 0.5) * SIDE
-    return similarity(points, target)
+    return similarity(points, ((TEMPLATE - MIDDLE) / WIDE + 0.5) * SIDE)
 
 
 def main() -> None:
-    root = Path(os.environ.get("AGEGATE_TRAIN_WORK", Path(__file__).parent / "work"))
     teacher = Teacher(os.environ["TURN_TEACHER"])
     binary = Path(__file__).resolve().parent.parent.parent / "target" / "release" / "agegate"
     rng = np.random.default_rng(14)
-    chips = sorted((root / "data" / "utkface").iterdir())
+    chips = sorted((WORK / "data" / "utkface").iterdir())
+    # Of infants the mesh knows little.
     chips = [chips[i] for i in rng.permutation(len(chips)) if int(chips[i].name.split("_")[0]) >= 4][: int(os.environ.get("TURN_CHIPS", "4500"))]
-    photos = [root / "data" / "portraits", root / "data" / "scenes" / "faces"]
-    listing = Path(os.environ.get("TMPDIR", "/tmp")) / "turn-faces.json"
+    listing = WORK / "turn-faces.json"
+    photos = [WORK / "data" / "portraits", WORK / "data" / "scenes" / "faces"]
+    run = subprocess.run([binary, "detect", *photos, "--json", listing], capture_output=True, text=True, check=False)
     if not listing.is_file():
-        subprocess.run([binary, "detect", *photos, "--json", listing], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        sys.exit(f"agegate detect: {run.stderr}")
     found = json.loads(listing.read_text())
     jobs = [(p, TEMPLATE * 200) for p in chips] + [(Path(p), np.array(f[0]["landmarks"])) for p, f in sorted(found.items()) if f]
     pictures, points, depths, names = [], [], [], []
@@ -106,7 +106,7 @@ def main() -> None:
         mesh, sure = teacher.mesh(picture, landmarks)
         if sure < 0.9:
             continue
-        matrix = wide_chip(picture, landmarks)
+        matrix = wide_chip(landmarks)
         scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
         source = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale) if scale < 0.7 else picture
         moved = np.column_stack([mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2], mesh[:, 2] * scale])
@@ -114,10 +114,9 @@ def main() -> None:
         points.append(five(moved))
         depths.append(depth_map(moved).astype(np.float16))
         names.append(path.name)
-    np.savez(root / "turn.npz" if os.access(root, os.W_OK) and "TURN_OUT" not in os.environ else os.environ["TURN_OUT"],
-             pictures=np.stack(pictures), points=np.stack(points).astype(np.float32), depths=np.stack(depths), names=np.array(names))
+    np.savez(os.environ.get("TURN_OUT", WORK / "turn.npz"), pictures=np.stack(pictures), points=np.stack(points).astype(np.float32), depths=np.stack(depths), names=np.array(names))
     print(len(names), "faces")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

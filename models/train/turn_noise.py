@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 import turn_views
+from common import ROOT, WORK
+from train_turn import held_back
 from turn_data import SIDE
-from train_turn import ROOT, held_back
 
 FACES, FRAMES, FINE = int(os.environ.get("TURN_FACES", "48")), 3, 3
 HEAD, FLAT = (-40, -30, -20, -10, 0, 10, 20, 30, 40), (-60, -45, -30, -15, 15, 30, 45, 60)
@@ -37,14 +38,14 @@ def frame(picture: np.ndarray, field: np.ndarray, five: np.ndarray, height: floa
 
 
 def main() -> None:
-    data = dict(np.load(os.environ["TURN_OUT"]))
+    data = dict(np.load(os.environ.get("TURN_OUT", str(WORK / "turn.npz"))))
     rng = np.random.default_rng(15)
     held = np.flatnonzero(held_back(data["names"]))
     turned = lambda i: abs((data["points"][i][2, 0] - data["points"][i][:2, 0].mean()) / np.ptp(data["points"][i][:2, 0]))
     # Photos with surroundings, seen from the front: chips alone are too tight for the detector.
     photos = [i for i in held if "chip" not in str(data["names"][i]) and turned(i) < 0.12]
     chosen = rng.permutation(photos)[:FACES]
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / "turn-noise"
+    folder = WORK / "turn-noise"
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
         old.unlink()

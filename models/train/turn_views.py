@@ -7,7 +7,8 @@ of its plane. Points and picture move by one and the same map, so the labels are
 import cv2
 import numpy as np
 
-from turn_data import MIDDLE, SIDE, TEMPLATE, WIDE, similarity
+from common import TEMPLATE
+from turn_data import MIDDLE, SIDE, similarity
 
 CHIP = 64
 ROWS, COLUMNS = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) + 0.5
@@ -60,9 +61,8 @@ def as_detected(points: np.ndarray, rng: np.random.Generator, shift=0.035, scale
     """The map from the wide chip to the chip that the detector's landmarks would give: near the best one, never on it."""
     best = similarity(points[[0, 1, 3, 4]], TEMPLATE[[0, 1, 3, 4]])
     angle, size = np.radians(rng.normal(0, turn)), np.exp(rng.normal(0, scale))
-    middle = np.array(MIDDLE)
     linear = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    moved = np.column_stack([linear @ best[:, :2], linear @ (best[:, 2] - middle) + middle + rng.normal(0, shift, 2)])
+    moved = np.column_stack([linear @ best[:, :2], linear @ (best[:, 2] - MIDDLE) + MIDDLE + rng.normal(0, shift, 2)])
     return moved * CHIP
 
 

@@ -8,7 +8,9 @@
 //! What is absent: no path from a time-out, a lost face, a wrong side, a second face or a swap of persons to
 //! [`turn::Progress::Passed`]; and nobody is recognised: continuity is one of place, size and shape.
 
+#[cfg(test)]
+pub(crate) mod drawn;
 pub mod relief;
 pub mod turn;
 
-pub use turn::{Glimpse, Progress, Side, Turn};
+pub use turn::{Ask, Glimpse, Progress, Side, Turn, Turned};

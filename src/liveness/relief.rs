@@ -156,11 +156,8 @@ fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::liveness::drawn::FACE;
     use proptest::prelude::*;
-
-    /// A face in space, eye distances: x to the right of the picture, y down, z away from the camera.
-    const FACE: [[f32; 3]; 5] =
-        [[-0.5, -0.5, 0.0], [0.5, -0.5, 0.0], [0.0, 0.1, -0.5], [-0.38, 0.6, 0.0], [0.38, 0.6, 0.0]];
 
     /// Turned about the upright axis, tilted, rolled, and seen by a camera `distance` away.
     fn seen(depth: f32, yaw: f32, pitch: f32, roll: f32, distance: f32, place: (f32, f32)) -> [Point; 5] {

@@ -121,6 +121,15 @@ pub enum Progress {
     Failed(Failure),
 }
 
+/// The proof that a head turned as it was asked to: only a [`Turn`] that has passed gives it.
+///
+/// ```compile_fail
+/// let forged = agegate::liveness::Turned(());
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Turned(());
+
 /// Why a turn failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
@@ -204,6 +213,11 @@ impl Turn {
             (Phase::Out, Some(side)) => Progress::Asking(Ask::Turn(*side)),
             _ => Progress::Asking(Ask::Ahead),
         })
+    }
+
+    /// The proof, once it has passed.
+    pub fn turned(&self) -> Option<Turned> {
+        (self.progress() == Progress::Passed).then_some(Turned(()))
     }
 
     /// Takes in a frame. What has passed or failed stays so.
@@ -301,32 +315,11 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::liveness::drawn::{ms, seen, way};
     use proptest::prelude::*;
-
-    const FACE: [[f32; 3]; 5] =
-        [[-0.5, -0.5, 0.0], [0.5, -0.5, 0.0], [0.0, 0.1, -0.5], [-0.38, 0.6, 0.0], [0.38, 0.6, 0.0]];
-
-    /// A face of this depth, turned by `degrees` to the visitor's left.
-    fn seen(depth: f32, degrees: f32) -> [Point; 5] {
-        let (sin, cos) = degrees.to_radians().sin_cos();
-        FACE.map(|[x, y, z]| {
-            let far = 8.0 + x * sin + z * depth * cos;
-            Point::new(300.0 + 600.0 * (x * cos - z * depth * sin) / far, 200.0 + 600.0 * y / far)
-        })
-    }
-
-    fn ms(at: u64) -> Duration {
-        Duration::from_millis(at)
-    }
 
     fn asked(sides: &[Side]) -> Turn {
         Turn::new(TurnLimits::default(), sides.to_vec(), &[seen(1.0, 0.0); 3], ms(1000)).unwrap()
-    }
-
-    /// There and back in 1.6 seconds, ten frames a second.
-    fn way(to: f32) -> Vec<f32> {
-        let part = |k: i32| to * (0.5 - 0.5 * (std::f32::consts::PI * k as f32 / 6.0).cos());
-        (0..=6).map(part).chain([to, to]).chain((0..=6).rev().map(part)).chain([0.0, 0.0]).collect()
     }
 
     fn play(turn: &mut Turn, from: u64, views: impl IntoIterator<Item = Sight>) -> Progress {
@@ -370,7 +363,8 @@ mod tests {
     #[test]
     fn a_picture_of_somebody_turned_that_is_put_in_its_place_does_not_pass() {
         let mut turn = asked(&[Side::Left]);
-        let leap: Vec<_> = [[0.0; 6], [28.0; 6], [0.0; 6]].concat().into_iter().map(|d| Sight::Face(seen(1.0, d))).collect();
+        let leap: Vec<_> =
+            [[0.0; 6], [28.0; 6], [0.0; 6]].concat().into_iter().map(|d| Sight::Face(seen(1.0, d))).collect();
         assert_eq!(play(&mut turn, 1100, leap.clone()), Progress::Asking(Ask::Turn(Side::Left)));
         assert!(turn.second);
         assert_eq!(play(&mut turn, 3000, leap), Progress::Failed(Failure::NoHead));
@@ -381,7 +375,10 @@ mod tests {
         let mut turn = asked(&[Side::Left]);
         let still = vec![Sight::Face(seen(1.0, 0.0)); 52];
         assert_eq!(play(&mut turn, 1100, still), Progress::Asking(Ask::Ahead));
-        assert_eq!(play(&mut turn, 6400, vec![Sight::Face(seen(1.0, 0.0)); 3]), Progress::Asking(Ask::Turn(Side::Left)));
+        assert_eq!(
+            play(&mut turn, 6400, vec![Sight::Face(seen(1.0, 0.0)); 3]),
+            Progress::Asking(Ask::Turn(Side::Left))
+        );
         assert_eq!(play(&mut turn, 6800, head(1.0, 28.0)), Progress::Passed);
     }
 
