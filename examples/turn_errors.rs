@@ -132,7 +132,7 @@ fn detected(
     which: &NoisyFace,
     points: [Point; 5],
     unit: f32,
-    degrees: f32,
+    pose: &Pose,
     thing: Thing,
     chance: &mut Chance,
 ) -> Sight {
@@ -142,7 +142,7 @@ fn detected(
     };
     let front = which.head[noise.head_degrees.len() / 2];
     let known = |k: usize| errors[k].or(if thing == Thing::Flat && at[k].abs() < 20.0 { front } else { None });
-    let degrees = degrees.clamp(at[0] - 8.0, at[at.len() - 1] + 8.0);
+    let degrees = pose.yaw.clamp(at[0] - 8.0, at[at.len() - 1] + 8.0);
     let upper = at.iter().position(|a| *a >= degrees).unwrap_or(at.len() - 1).max(1);
     let share = ((degrees - at[upper - 1]) / (at[upper] - at[upper - 1])).clamp(0.0, 1.0);
     let (Some(a), Some(b)) = (known(upper - 1), known(upper)) else {
@@ -152,16 +152,25 @@ fn detected(
             (None, Some(b)) if chance.unit() < share => b,
             _ => return Sight::Nothing,
         };
-        return Sight::Face(moved(points, &found, noise, unit, chance));
+        return Sight::Face(moved(points, &found, noise, (unit, pose.roll), chance));
     };
     let error: [f32; 10] = std::array::from_fn(|k| a[k] + (b[k] - a[k]) * share);
-    Sight::Face(moved(points, &error, noise, unit, chance))
+    Sight::Face(moved(points, &error, noise, (unit, pose.roll), chance))
 }
 
-fn moved(points: [Point; 5], error: &[f32; 10], noise: &Noise, unit: f32, chance: &mut Chance) -> [Point; 5] {
+fn moved(
+    points: [Point; 5],
+    error: &[f32; 10],
+    noise: &Noise,
+    (unit, roll): (f32, f32),
+    chance: &mut Chance,
+) -> [Point; 5] {
+    // The net sees an upright chip: its errors roll with the face.
+    let (sin, cos) = roll.to_radians().sin_cos();
     std::array::from_fn(|k| {
         let jitter = [0, 1].map(|axis| error[2 * k + axis] + chance.normal(0.0, noise.jitter[k][axis]));
-        Point::new(points[k].x + unit * jitter[0], points[k].y + unit * jitter[1])
+        let [x, y] = [jitter[0] * cos - jitter[1] * sin, jitter[0] * sin + jitter[1] * cos];
+        Point::new(points[k].x + unit * x, points[k].y + unit * y)
     })
 }
 
@@ -274,7 +283,8 @@ impl Actor {
     /// Where the head of a living person is: it answers what it reads, after a while, as fast as it likes.
     fn head_yaw(&mut self, ask: Ask, now: f32, again: bool) -> f32 {
         let [slow, speed, far, ..] = self.unit;
-        let duration = 0.5 + 0.9 * speed;
+        // "Slowly", says the screen; the second time it is believed.
+        let duration = 0.5 + 0.9 * speed + if again { 0.4 } else { 0.0 };
         let reaction = 0.25 + 0.75 * slow;
         let current = self.answer(now, duration, reaction, far, again);
         if self.asked.0 != Some(ask) {
@@ -291,8 +301,9 @@ impl Actor {
             // One in fifty mistakes the side, one in thirty has not understood yet.
             Some(Ask::Turn(_)) if self.unit[4] < 0.033 && !again => 0.0,
             Some(Ask::Turn(side)) => {
-                let sign = if side == Side::Left { 1.0 } else { -1.0 } * if self.unit[3] < 0.02 { -1.0 } else { 1.0 };
-                sign * (22.0 + 26.0 * far + if again { 6.0 } else { 0.0 })
+                let sign = if side == Side::Left { 1.0 } else { -1.0 }
+                    * if self.unit[3] < 0.02 && !(again && self.unit[7] < 0.5) { -1.0 } else { 1.0 };
+                sign * (22.0 + 26.0 * far)
             }
         };
         // Most wait for the screen; some look back by themselves after a second.
@@ -321,10 +332,18 @@ impl Actor {
                 pose.place[0] += 6.0 * swing(0.3, c);
                 return (Thing::Head, pose);
             }
-            Kind::FilmOfOneSide | Kind::FilmsOfBoth | Kind::FlipBook => {
-                let way = if self.kind == Kind::FilmOfOneSide { self.side } else { toward };
-                let share = if self.kind == Kind::FlipBook { (there * 4.0).round() / 4.0 } else { smooth(there) };
-                pose.yaw += way * (25.0 + 15.0 * b) * share;
+            Kind::FilmsOfBoth => {
+                pose.yaw += self.head_yaw(ask, now, again);
+                return (Thing::Head, pose);
+            }
+            Kind::FilmOfOneSide => {
+                let side = if self.side > 0.0 { Side::Left } else { Side::Right };
+                let ask = if ask == Ask::Ahead { ask } else { Ask::Turn(side) };
+                pose.yaw += self.head_yaw(ask, now, again);
+                return (Thing::Head, pose);
+            }
+            Kind::FlipBook => {
+                pose.yaw += toward * (25.0 + 15.0 * b) * (there * 4.0).round() / 4.0;
                 return (Thing::Head, pose);
             }
             Kind::SwappedForAProfile | Kind::SwappedInAFlash => {
@@ -390,13 +409,13 @@ fn passes(noise: &Noise, limits: TurnLimits, kind: Kind, rate: f32, seed: u64) -
         let slope = (30.0 + 20.0 * actor.unit[3]).to_radians();
         actor.solid = actor.solid.map(|[x, y, z]| [x * slope.cos(), y, z + x.abs() * slope.sin()]);
     }
-    let mut look = |actor: &mut Actor, ask: Ask, now: f32, again: bool, chance: &mut Chance| {
+    let look = |actor: &mut Actor, ask: Ask, now: f32, again: bool, chance: &mut Chance| {
         let (thing, pose) = actor.pose(ask, now, again, chance);
         let points = project(&actor.solid, &pose, thing);
         let unit = 2.0 * actor.solid[1][0] * FOCAL / pose.distance.max(60.0);
         // A picture that hides part of the time behind another is not seen.
         let hidden = kind == Kind::SwappedForAProfile && (now % (1.0 + actor.unit[0])) < 0.12;
-        if hidden { Sight::Nothing } else { detected(noise, which, points, unit, pose.yaw, thing, chance) }
+        if hidden { Sight::Nothing } else { detected(noise, which, points, unit, &pose, thing, chance) }
     };
     let mut front = Vec::new();
     for k in 0..5 {
@@ -433,9 +452,9 @@ fn share(noise: &Noise, limits: TurnLimits, kind: Kind, rate: f32, odd: u64, cou
 /// Tries limits on the odd half.
 fn choose(noise: &Noise) {
     for reach in [0.12, 0.15, 0.18] {
-        for step in [0.6, 0.7, 0.8] {
-            for least in [0.18, 0.24, 0.30] {
-                let limits = TurnLimits { reach, step, height: [least, 1.2], ..TurnLimits::default() };
+        for step in [0.45, 0.5, 0.55] {
+            for least in [0.18, 0.22, 0.26] {
+                let limits = TurnLimits { reach, step: [step, 1.3], height: [least, 1.2], ..TurnLimits::default() };
                 let failed = RATES.map(|rate| {
                     let (p, n) = share(noise, limits, Kind::Living, rate, 1, 600);
                     100.0 * (n - p) as f64 / n as f64
@@ -480,7 +499,10 @@ fn main() {
     };
     table(
         "living person failing both tries, %",
-        &[(Kind::Living, "turns 22 to 48 degrees in 0.5 to 1.4 s; 2 % mistake the side")],
+        &[(
+            Kind::Living,
+            "22 to 48 degrees in 0.5 to 1.4 s, the second time 0.4 s slower; 2 % mistake the side, half of them twice",
+        )],
         false,
     );
     table("flat picture passing, %", &FLAT, true);

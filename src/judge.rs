@@ -203,6 +203,12 @@ impl Judge {
         self.liveness.as_ref().map(LivenessModel::identity)
     }
 
+    /// The points net in use; none where no turn of the head is asked for.
+    #[must_use]
+    pub fn turn_model(&self) -> Option<&ModelIdentity> {
+        self.points.as_ref().map(TurnPoints::identity)
+    }
+
     /// How a living face is asked for.
     #[must_use]
     pub fn liveness_mode(&self) -> LivenessMode {

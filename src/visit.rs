@@ -112,7 +112,7 @@ impl Guidance {
     /// What to say of a decision.
     fn after(outcome: Outcome, reason: Reason) -> Self {
         match reason {
-            Reason::NotLive | Reason::TurnFailed => Self::NotLive,
+            Reason::NotLive => Self::NotLive,
             _ => Self::Decided(outcome),
         }
     }
@@ -366,7 +366,10 @@ impl VisitTracker {
     fn turning(&mut self, mut watch: Watch, mut turn: Turn, sighting: &Sighting) -> Step {
         let at = sighting.at;
         let gone = at.saturating_sub(watch.last_seen);
-        if gone >= self.settings.lost_after {
+        // A head that is turned far is not found for a while: that fails a try before it ends the visit.
+        let turned_far = self.question.as_ref().map_or(Duration::ZERO, |question| 3 * question.limits.gap);
+        let lost_after = self.settings.lost_after.max(turned_far);
+        if gone >= lost_after {
             let decision = self.conclude(&watch, Outcome::NoDecision, Reason::LeftEarly, at);
             return Step { guidance: Guidance::Idle, decision: Some(decision) };
         }
@@ -757,7 +760,10 @@ mod tests {
 
     #[test]
     fn the_wrong_side_is_no_answer() {
-        let decisions = run(&mut turning(Side::Right), turned(60.0, 1.0, 28.0, 60.0));
+        let mut sightings = turned(60.0, 1.0, 28.0, 60.0);
+        let last = sightings.last().unwrap().at;
+        sightings.extend(turned(60.0, 1.0, 28.0, 60.0).into_iter().map(|s| Sighting { at: last + s.at, ..s }));
+        let decisions = run(&mut turning(Side::Right), sightings);
         assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::TurnFailed));
     }
 
@@ -775,7 +781,7 @@ mod tests {
     fn whoever_is_gone_in_mid_turn_gets_no_decision() {
         let mut sightings = turned(60.0, 1.0, 28.0, 60.0);
         sightings.truncate(10);
-        sightings.extend((0..20).map(|k| nobody(1200 + 100 * k)));
+        sightings.extend((0..40).map(|k| nobody(1200 + 100 * k)));
         let decisions = run(&mut turning(Side::Left), sightings);
         assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::NoDecision, Reason::LeftEarly));
     }

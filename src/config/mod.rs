@@ -251,7 +251,7 @@ mod tests {
         let message = error(
             "[start]\nmode = \"button\"\nseconds = 9.0\n[liveness]\nmode = \"turn\"\n[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\n[policy.liveness]\nconfidence = 0.9\n",
         );
-        assert!(message.contains("line 3: `start.seconds` is 9, expected at least the 16 seconds"), "{message}");
+        assert!(message.contains("line 3: `start.seconds` is 9, expected at least the 22 seconds"), "{message}");
     }
 
     #[test]

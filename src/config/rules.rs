@@ -23,12 +23,13 @@ fn recording(config: &Config, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Seconds that the turns of the head may take in the end, and the look after them: two tries each, and the evidence of age twice.
+/// Seconds that a turn of the head may take: two tries.
 const TURN_SECONDS: f32 = 10.0;
 
 /// Whoever is asked to turn their head must have the time for it.
 fn liveness(config: &Config, faults: &mut Vec<Fault>) {
-    let least = config.visit.decide_seconds + TURN_SECONDS * config.liveness.turns as f32;
+    // The age is judged before it and after it.
+    let least = 2.0 * config.visit.decide_seconds + TURN_SECONDS * config.liveness.turns as f32;
     if config.liveness.mode == LivenessMode::Turn
         && config.start.mode != StartMode::Always
         && config.start.seconds < least
