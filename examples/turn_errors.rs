@@ -444,28 +444,39 @@ fn passes(noise: &Noise, limits: TurnLimits, kind: Kind, rate: f32, seed: u64) -
 
 const RATES: [f32; 3] = [5.0, 10.0, 15.0];
 
-fn share(noise: &Noise, limits: TurnLimits, kind: Kind, rate: f32, odd: u64, count: u64) -> (u64, u64) {
-    let passed = (0..count).filter(|k| passes(noise, limits, kind, rate, 2 * k + odd)).count() as u64;
+/// Whose seeds and faces.
+#[derive(Clone, Copy)]
+enum Half {
+    /// Odd ones, for the limits.
+    Chooses,
+    /// Even ones, beyond those that were looked at while this was written.
+    Reports,
+}
+
+fn share(noise: &Noise, limits: TurnLimits, kind: Kind, rate: f32, half: Half, count: u64) -> (u64, u64) {
+    let first = match half {
+        Half::Chooses => 1,
+        Half::Reports => 1_000_000,
+    };
+    let passed = (0..count).filter(|k| passes(noise, limits, kind, rate, 2 * k + first)).count() as u64;
     (passed, count)
 }
 
 /// Tries limits on the odd half.
 fn choose(noise: &Noise) {
-    for reach in [0.12, 0.15, 0.18] {
-        for step in [0.45, 0.5, 0.55] {
-            for least in [0.18, 0.22, 0.26] {
+    for reach in [0.11, 0.13] {
+        for step in [0.5, 0.6] {
+            for least in [0.18, 0.21, 0.24] {
                 let limits = TurnLimits { reach, step: [step, 1.3], height: [least, 1.2], ..TurnLimits::default() };
-                let failed = RATES.map(|rate| {
-                    let (p, n) = share(noise, limits, Kind::Living, rate, 1, 600);
-                    100.0 * (n - p) as f64 / n as f64
-                });
+                let percent = |(count, of): (u64, u64)| 100.0 * count as f64 / of as f64;
+                let failed =
+                    RATES.map(|rate| 100.0 - percent(share(noise, limits, Kind::Living, rate, Half::Chooses, 800)));
                 let worst = FLAT
                     .iter()
-                    .flat_map(|(kind, _)| RATES.map(|rate| (share(noise, limits, *kind, rate, 1, 300), *kind, rate)));
-                let ((p, n), kind, rate) = worst.max_by_key(|((p, _), ..)| *p).unwrap();
+                    .flat_map(|(kind, _)| RATES.map(|rate| share(noise, limits, *kind, rate, Half::Chooses, 500)));
+                let worst = worst.map(percent).fold(0.0, f64::max);
                 println!(
-                    "reach {reach} step {step} height {least}: living failed {failed:.1?} %, worst picture {:.1} % ({kind:?} at {rate})",
-                    100.0 * p as f64 / n as f64
+                    "reach {reach} step {step} height {least}: living failed {failed:.1?} %, worst picture {worst:.1} %"
                 );
             }
         }
@@ -486,26 +497,23 @@ fn main() {
         return choose(&noise);
     }
     let (mut out, count) = (String::new(), 4000);
-    let mut table = |title: &str, rows: &[(Kind, &str)], passing: bool| {
+    let mut table = |title: &str, rows: &[(Kind, &str)], half: Half, passing: bool| {
         writeln!(out, "| {title} | 5 a second | 10 a second | 15 a second |\n|---|---|---|---|").unwrap();
         for (kind, words) in rows {
             let cells = RATES.map(|rate| {
-                let (passed, of) = share(&noise, limits, *kind, rate, 0, count);
+                let (passed, of) = share(&noise, limits, *kind, rate, half, count);
                 cell((if passing { passed } else { of - passed }, of))
             });
             writeln!(out, "| {words} | {} | {} | {} |", cells[0], cells[1], cells[2]).unwrap();
         }
         writeln!(out).unwrap();
     };
-    table(
-        "living person failing both tries, %",
-        &[(
-            Kind::Living,
-            "22 to 48 degrees in 0.5 to 1.4 s, the second time 0.4 s slower; 2 % mistake the side, half of them twice",
-        )],
-        false,
-    );
-    table("flat picture passing, %", &FLAT, true);
-    table("not stopped: passing, %", &NOT_STOPPED, true);
+    let people =
+        "22 to 48 degrees in 0.5 to 1.4 s, the second time 0.4 s slower; 2 % mistake the side, half of them twice";
+    table("living person failing both tries, %", &[(Kind::Living, people)], Half::Reports, false);
+    let again = "the same, by the faces and seeds that chose the limits";
+    table("for comparison, %", &[(Kind::Living, again)], Half::Chooses, false);
+    table("flat picture passing, %", &FLAT, Half::Reports, true);
+    table("not stopped: passing, %", &NOT_STOPPED, Half::Reports, true);
     print!("{out}");
 }
