@@ -57,9 +57,11 @@ card: build
 TRAIN_WORK = $${AGEGATE_TRAIN_WORK:-models/train/work}
 POLICY_BOUND ?= $(shell sed -n 's/^max_false_accept = //p' models/policy.toml)
 POLICY_DATA ?= --dataset $(TRAIN_WORK)/portraits-validation
+# The liveness confidence, on frames of living people and of attacks that the net was not trained with.
+POLICY_LIVENESS ?= --attacks $(TRAIN_WORK)/attacks --max-bpcer 0.03
 policy: build
-	cd models/train && $(PYTHON) validation.py
-	$(BINARY) calibrate --aligned-dataset $(TRAIN_WORK)/validation $(POLICY_DATA) --max-false-accept $(POLICY_BOUND) --out models/policy.toml \
+	cd models/train && $(PYTHON) validation.py && $(PYTHON) liveness_set.py frames $${AGEGATE_TRAIN_WORK:-work}/attacks 100
+	$(BINARY) calibrate --aligned-dataset $(TRAIN_WORK)/validation $(POLICY_DATA) $(POLICY_LIVENESS) --max-false-accept $(POLICY_BOUND) --out models/policy.toml \
 	  --max-false-accept $$(sed -n 's/^max_false_accept = //p' models/policy-strict.toml) --out models/policy-strict.toml \
 	  --max-false-accept $$(sed -n 's/^max_false_accept = //p' models/policy-fast.toml) --out models/policy-fast.toml
 	$(PYTHON) scripts/update_readme.py

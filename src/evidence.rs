@@ -60,16 +60,17 @@ impl From<Refused> for Outcome {
 /// where the policy asks for one.
 ///
 /// ```compile_fail
-/// let forged = agegate::evidence::Allowance(());
+/// fn forged(living: agegate::living::Living) -> agegate::evidence::Allowance {
+///     agegate::evidence::Allowance(living)
+/// }
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Allowance(());
+pub struct Allowance(Living);
 
-impl Allowance {
-    #[expect(clippy::needless_pass_by_value, reason = "one proof, one allowance")]
-    fn of(_living: Living) -> Self {
-        Self(())
+impl From<Allowance> for (Outcome, Reason) {
+    fn from(_: Allowance) -> Self {
+        (Outcome::Allow, Reason::OldEnough)
     }
 }
 
@@ -128,7 +129,7 @@ impl Evidence {
             if self.companion() {
                 return Verdict::Refused(Refused::Refer, Reason::YoungerFaceNear);
             }
-            return Verdict::Allow(Allowance::of(living));
+            return Verdict::Allow(Allowance(living));
         }
         if policy.surely_minor(&pooled) {
             return Verdict::Refused(Refused::Deny, Reason::SurelyMinor);

@@ -63,7 +63,7 @@ impl LivenessPolicy {
 /// ```compile_fail
 /// let forged = agegate::living::Living(());
 /// ```
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Living(());
 

@@ -53,7 +53,6 @@ pub struct PolicyEvidence {
     pub sources: Vec<GroupShare>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }

@@ -171,6 +171,14 @@ enum Answered {
     By(Turned),
 }
 
+impl Answered {
+    fn and(self, allowance: Allowance) -> (Outcome, Reason) {
+        match self {
+            Self::NotAsked | Self::By(_) => allowance.into(),
+        }
+    }
+}
+
 /// Follows visits through the frames.
 pub struct VisitTracker {
     settings: VisitSettings,
@@ -427,9 +435,9 @@ impl VisitTracker {
     }
 
     /// The only way to `Allow`: with the evidence's own word for it, and the turn's where one is asked for.
-    fn allow(&mut self, watch: &Watch, _allowance: Allowance, answered: Answered, at: Duration) -> Step {
-        debug_assert!(matches!(answered, Answered::By(_)) || self.question.is_none());
-        self.decide(watch, Outcome::Allow, Reason::OldEnough, at)
+    fn allow(&mut self, watch: &Watch, allowance: Allowance, answered: Answered, at: Duration) -> Step {
+        let (outcome, reason) = answered.and(allowance);
+        self.decide(watch, outcome, reason, at)
     }
 
     fn refuse(&mut self, watch: &Watch, refused: Refused, reason: Reason, at: Duration) -> Step {

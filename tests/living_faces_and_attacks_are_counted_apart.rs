@@ -28,7 +28,7 @@ fn attacks(folder: &Path) {
     };
     (0..40).for_each(|k| put("live", k, &view(&adult, k)));
     (0..10).for_each(|k| put("screen", k, &bluish(&view(&adult, k))));
-    (0..10).for_each(|k| put("print", k, &if k < 3 { view(&adult, k) } else { bluish(&view(&adult, k)) }));
+    (0..10).for_each(|k| put("print", k, &if k >= 7 { view(&adult, k) } else { bluish(&view(&adult, k)) }));
     put("screen", 10, &visitor("nobody")[0]);
     std::fs::write(
         folder.join("attacks/labels.csv"),
@@ -187,7 +187,8 @@ fn calibrate_says_how_many_living_frames_it_would_take() {
     assert_eq!(output.status.code(), Some(2));
     let message = text(&output.stderr);
     assert!(
-        message.contains("40 frames of living people cannot show") && message.contains("at least 100"),
+        message.contains("40 frames of living people with a face in them cannot show")
+            && message.contains("at least 100"),
         "{message}"
     );
     assert!(!folder.path().join("chosen.toml").exists());

@@ -5,7 +5,7 @@
 use agegate::{
     picture,
     policy::Policy,
-    vision::{AgeModel, Chip, Detector},
+    vision::{AgeModel, Chip, Detector, LivenessModel, nearest},
 };
 use serde_json::Value;
 
@@ -50,15 +50,32 @@ fn the_faces() {
 }
 
 #[test]
+fn the_liveness_score_of_the_face_with_its_surroundings() {
+    let (golden, detector, model) = (golden(), Detector::embedded().unwrap(), LivenessModel::embedded().unwrap());
+    let frame = picture::open(&folder().join("frame.png")).unwrap();
+    let faces = detector.detect(&frame).unwrap();
+    let score = f64::from(model.read(&frame, &nearest(&faces).unwrap().bounds).unwrap().logit());
+    let wanted = golden["liveness"].as_f64().unwrap();
+    // The crops are rounded to whole values on both sides, by one step in some pixels.
+    assert!((score - wanted).abs() < 0.1 + 0.02 * wanted.abs(), "{score}, expected {wanted}");
+}
+
+#[test]
 fn the_shipped_policy_was_made_for_the_shipped_model() {
     let policy = Policy::shipped();
     assert_eq!(policy.model.as_deref(), Some(AgeModel::embedded().unwrap().identity().to_string().as_str()));
     assert!(policy.evidence.is_some(), "with its figures");
+    if let Some(liveness) = policy.liveness {
+        let model = LivenessModel::embedded().unwrap().identity().to_string();
+        assert_eq!(liveness.model, Some(model));
+        assert!(liveness.evidence.is_some(), "with its figures");
+    }
 }
 
 #[test]
-fn both_files_stay_small() {
+fn the_files_stay_small() {
     let size = |name: &str| std::fs::metadata(folder().join("../../models").join(name)).unwrap().len();
     let both = size("age-estimator.onnx") + size("face-detector.onnx");
     assert!(both < 4_000_000, "{both} bytes");
+    assert!(size("liveness.onnx") < 700_000, "{} bytes", size("liveness.onnx"));
 }

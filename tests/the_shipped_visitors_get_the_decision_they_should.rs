@@ -4,8 +4,11 @@
 
 mod common;
 
-use agegate::policy::{Outcome, Reason};
-use common::{Act, WatchedLog, close_view, play, visitor};
+use agegate::{
+    config::LivenessMode,
+    policy::{Outcome, Reason},
+};
+use common::{Act, WatchedLog, agegate, close_view, phone, play, text, visitor};
 
 fn decisions(name: &str) -> Vec<(Outcome, Reason)> {
     let script = visitor(name).into_iter().map(|frame| Act::Show(frame, 1)).collect();
@@ -29,6 +32,38 @@ fn a_child_and_a_teenager_are_asked_for_id() {
 #[test]
 fn an_adult_with_a_child_close_behind_is_asked_for_id() {
     assert_eq!(decisions("adult with a child behind"), [(Outcome::Refer, Reason::YoungerFaceNear)]);
+}
+
+/// By the shipped policy, asking for a living face.
+fn asking(frames: Vec<image::RgbImage>) -> Vec<(Outcome, Reason)> {
+    let script = frames.into_iter().map(|frame| Act::Show(frame, 1)).collect();
+    let story = play(script, &WatchedLog::default(), |config| config.liveness.mode = LivenessMode::Passive);
+    story.decisions.iter().map(|(d, _)| (d.outcome, d.reason)).collect()
+}
+
+#[test]
+fn an_adults_picture_on_a_phone_is_not_let_in_where_a_living_face_is_asked_for() {
+    assert_eq!(asking(phone()), [(Outcome::Refer, Reason::NotLive)]);
+}
+
+#[test]
+fn adults_are_let_in_where_a_living_face_is_asked_for() {
+    for name in ["adult", "pensioner"] {
+        assert_eq!(asking(visitor(name)), [(Outcome::Allow, Reason::OldEnough)], "{name}");
+    }
+}
+
+#[test]
+fn the_demonstration_ends_with_a_phone_that_is_not_let_in_and_says_that_it_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = agegate(folder.path(), &["demo", "--quiet", "--out", "out"]);
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(printed.contains("holds up a phone") && printed.contains("drawn"), "{printed}");
+    let table: Vec<&str> = printed.lines().skip_while(|l| !l.contains("decision   reason")).skip(1).collect();
+    let last = table.iter().take_while(|l| l.contains(" s  ")).last().unwrap_or_else(|| panic!("{printed}"));
+    assert!(last.contains("Refer") && last.contains("not-live") && last.ends_with("shut"), "{printed}");
+    assert!(table.iter().any(|l| l.contains("Allow") && l.ends_with("opened (simulated)")), "{printed}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ import torch
 
 from common import ROOT
 from detector_net import decode
+from liveness_net import crop
 
 FOLDER = ROOT / "tests" / "golden"
 
@@ -39,11 +40,16 @@ def main() -> None:
     distribution, female = run(age, age_metadata, read("chip.png"))
     maps = [torch.from_numpy(m[0]) for m in run(detector, detector_metadata, read("frame.png"))]
     faces = decode(maps, float(detector_metadata["score"]))
+    liveness, liveness_metadata = session("liveness.onnx")
+    scales = [float(scale) for scale in liveness_metadata["scales"].split()]
+    frame = read("frame.png")
+    stacked = np.concatenate([crop(frame, faces[0][1], scale, int(liveness_metadata["input_width"])) for scale in scales], 2)
     golden = {
         "made_with": f"onnxruntime {onnxruntime.__version__}",
         "age_mean": float(distribution[0] @ np.arange(101)),
         "age_distribution": [round(float(p), 7) for p in distribution[0]],
         "female": float(female[0, 0]),
+        "liveness": float(run(liveness, liveness_metadata, stacked)[0][0, 0]),
         "faces": [{"score": s, "box": box, "landmarks": points} for s, box, points in faces],
     }
     (FOLDER / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")

@@ -1,7 +1,8 @@
 """Makes the demonstration clip: visitors who do not exist walk up to the camera.
 
 Each face is the pixel-wise mean of several dozen aligned chips of one age band and gender: it depicts nobody. The clip
-is `demo/visitors.mjpeg`, 640x480, 10 frames a second; `demo/visitors.csv` says who is to be seen when.
+is `demo/visitors.mjpeg`, 640x480, 10 frames a second; `demo/visitors.csv` says who is to be seen when. In `demo/phone.mjpeg`
+somebody holds up a phone with the picture of one of them; the phone is drawn, too.
 """
 
 import math
@@ -82,6 +83,37 @@ def put(canvas: np.ndarray, face: np.ndarray, centre: tuple[float, float], heigh
     canvas[:] = canvas * (1 - mask) + warped * mask
 
 
+def hold_up_phone(canvas: np.ndarray, picture: np.ndarray, centre: tuple[float, float], height: float, skin: np.ndarray) -> None:
+    """A hand with a phone that shows a picture, all of it drawn: the light of its screen, its pixels, its bezel, a reflection."""
+    cx, cy = int(centre[0]), int(centre[1])
+    half_height, half_width = int(height * 0.95), int(height * 0.52)
+    screen = cv2.resize(picture, (2 * half_width, 2 * half_height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    # A screen is brighter and bluer than a room, its black is grey, and its pixels meet those of the camera.
+    screen = 18 + screen * np.array([0.88, 0.98, 1.12], np.float32)
+    y, x = np.mgrid[0 : screen.shape[0], 0 : screen.shape[1]]
+    screen *= (1 + 0.05 * np.sin(x * 2.1 + y * 0.35) * np.sin(y * 1.9 - x * 0.2))[..., None]
+    screen += (np.clip(1 - np.abs(x - 0.6 * y + 40) / 36, 0, 1) * 26)[..., None]
+    bezel = max(4, int(height * 0.05))
+    corner = lambda margin: ((cx - half_width - margin, cy - half_height - 2 * margin), (cx + half_width + margin, cy + half_height + 2 * margin))
+    glow = np.zeros(canvas.shape[:2], np.float32)
+    cv2.rectangle(glow, *corner(bezel), 1.0, -1)
+    canvas += cv2.GaussianBlur(glow, (0, 0), 14)[..., None] * np.array([4, 8, 14], np.float32)
+    cv2.rectangle(canvas, *corner(bezel), (26, 26, 30), -1)
+    cv2.rectangle(canvas, *corner(bezel), (70, 70, 76), 2)
+    canvas[cy - half_height : cy + half_height, cx - half_width : cx + half_width] = screen
+    # Thumb and fingers around its lower end, and the arm.
+    tone = skin.tolist()
+    shade = (skin * 0.8).tolist()
+    low = cy + half_height
+    cv2.ellipse(canvas, (cx, low + int(height * 0.42)), (int(height * 0.55), int(height * 0.36)), 0, 0, 360, shade, -1)
+    for side in (-1, 1):
+        for k in range(4 if side > 0 else 1):
+            at = (cx + side * (half_width + bezel - 2), low - int(height * (0.05 + 0.17 * k)))
+            cv2.ellipse(canvas, at, (int(height * 0.14), int(height * 0.075)), -12 * side, 0, 360, tone, -1)
+            cv2.ellipse(canvas, at, (int(height * 0.14), int(height * 0.075)), -12 * side, 0, 360, shade, 1)
+    canvas[:] = cv2.GaussianBlur(canvas, (0, 0), 0.7)
+
+
 def main() -> None:
     rng = np.random.default_rng(SEED)
     room = background(rng)
@@ -89,37 +121,51 @@ def main() -> None:
     faces = {name: mean_face(low, high, gender, 48, 1.3) for name, (low, high, gender) in bands.items()}
     skins = {name: face[120:150, 60:140].mean((0, 1)) for name, face in faces.items()}
     shirts = {"child": (200, 90, 80), "teenager": (70, 110, 170), "adult": (60, 70, 90), "adult-2": (130, 60, 100), "pensioner": (90, 110, 80)}
-    # Who, how many frames, and what is special about it.
-    play = [("nobody", 8), ("child", 24), ("teenager", 24), ("adult", 24), ("adult-2", 24), ("pensioner", 24),
-            ("adult with a child behind", 24), ("adult, out of focus", 24), ("nobody", 6)]
-    clip, rows = bytearray(), []
-    frame = 0
-    for who, count in play:
-        rows.append(f"{frame},{frame + count - 1},{who}")
-        for k in range(count):
-            canvas = room.copy()
-            base = who.split(" ")[0].rstrip(",")
-            if base != "nobody":
-                # Comes closer for 6 frames, stands, goes away in the last 2; then the place is empty for a second.
-                visible = k < count - 10
-                near = min(1.0, (k + 1) / 6)
-                height = 70 + 130 * near
-                sway = 4 * math.sin(k * 0.9), 3 * math.cos(k * 0.7)
-                if visible:
-                    if "behind" in who:
-                        put(canvas, faces["child"], (455 + sway[1], 245), 0.62 * height, 0.04, skins["child"], shirts["child"])
-                    put(canvas, faces[base], (300 + sway[0] - 30 * (1 - near), 215 + sway[1]), height, 0.03 * math.sin(k * 0.5), skins[base], shirts[base])
-                if "focus" in who:
-                    canvas = cv2.GaussianBlur(canvas, (0, 0), 8)
-            canvas = canvas + rng.normal(0, 0.7, canvas.shape)
-            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 45])
-            clip += jpeg.tobytes()
-            frame += 1
+    # What the phone shows: the first adult, in another place.
+    portrait = np.full((HEIGHT, WIDTH, 3), (196, 190, 178), np.float32)
+    put(portrait, faces["adult"], (320, 220), 200, 0.0, skins["adult"], shirts["adult"])
+    portrait = portrait[220 - 183 : 220 + 183, 320 - 100 : 320 + 100]
+
+    def film(play: list[tuple[str, int]]) -> tuple[bytes, list[str]]:
+        """Who, how many frames, and what is special about it: the frames, and who is to be seen when."""
+        clip, rows, frame = bytearray(), [], 0
+        for who, count in play:
+            rows.append(f"{frame},{frame + count - 1},{who}")
+            for k in range(count):
+                canvas = room.copy()
+                base = who.split(" ")[0].rstrip(",").removesuffix("'s")
+                if base != "nobody":
+                    # Comes closer for 6 frames, stands, goes away in the last 2; then the place is empty for a second.
+                    visible = k < count - 10
+                    near = min(1.0, (k + 1) / 6)
+                    height = 70 + 130 * near
+                    sway = 4 * math.sin(k * 0.9), 3 * math.cos(k * 0.7)
+                    place = (300 + sway[0] - 30 * (1 - near), 215 + sway[1])
+                    # Whoever holds the phone is hidden by it.
+                    seen = "teenager" if "phone" in who else base
+                    if visible:
+                        if "behind" in who:
+                            put(canvas, faces["child"], (455 + sway[1], 245), 0.62 * height, 0.04, skins["child"], shirts["child"])
+                        put(canvas, faces[seen], place, height, 0.03 * math.sin(k * 0.5), skins[seen], shirts[seen])
+                        if "phone" in who:
+                            hold_up_phone(canvas, portrait, place, 0.8 * height, skins[seen])
+                    if "focus" in who:
+                        canvas = cv2.GaussianBlur(canvas, (0, 0), 8)
+                canvas = canvas + rng.normal(0, 0.7, canvas.shape)
+                _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(np.clip(canvas, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 45])
+                clip += jpeg.tobytes()
+                frame += 1
+        return bytes(clip), rows
+
+    clip, rows = film([("nobody", 8), ("child", 24), ("teenager", 24), ("adult", 24), ("adult-2", 24), ("pensioner", 24),
+                       ("adult with a child behind", 24), ("adult, out of focus", 24), ("nobody", 6)])
+    phone, _ = film([("adult's picture on a phone", 28)])
     folder = ROOT / "demo"
     folder.mkdir(exist_ok=True)
-    (folder / "visitors.mjpeg").write_bytes(bytes(clip))
+    (folder / "visitors.mjpeg").write_bytes(clip)
+    (folder / "phone.mjpeg").write_bytes(phone)
     (folder / "visitors.csv").write_text("first_frame,last_frame,visitor\n" + "\n".join(rows) + "\n")
-    print(f"{frame} frames, {len(clip)} bytes")
+    print(f"{len(clip)} and {len(phone)} bytes")
     # Two pictures at the input sizes of the models, for `golden.py`.
     golden = ROOT / "tests" / "golden"
     golden.mkdir(parents=True, exist_ok=True)

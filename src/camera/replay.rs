@@ -84,7 +84,7 @@ impl ReplayCamera {
 
     /// Plays a clip from memory; `name` names it in messages.
     #[must_use]
-    pub fn from_bytes(name: &str, bytes: &'static [u8], rate: f32, pace: Pace) -> Self {
+    pub fn from_bytes(name: &str, bytes: impl std::io::Read + Send + 'static, rate: f32, pace: Pace) -> Self {
         let clip = Clip::of(name.into(), Box::new(bytes));
         let interval = Duration::from_secs_f64(1.0 / f64::from(rate.clamp(0.1, 1000.0)));
         let (waiting, name) = (VecDeque::new(), name.into());

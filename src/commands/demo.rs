@@ -4,6 +4,7 @@
 //! decisions are logged to a real log in the output folder.
 
 use std::{
+    io::Read,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -27,7 +28,7 @@ use crate::{
         v4l2::V4l2Camera,
     },
     cli::DemoArgs,
-    config::{CameraConfig, Config, LogConfig, RelayConfig, RelayDriver},
+    config::{CameraConfig, Config, LivenessMode, LogConfig, RelayConfig, RelayDriver},
     display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
     gate::{Gate, GateParts},
     judge::Judge,
@@ -37,6 +38,8 @@ use crate::{
 };
 
 static VISITORS: &[u8] = include_bytes!("../../demo/visitors.mjpeg");
+/// Somebody with a phone, who comes after them where a living face is asked for: elsewhere the phone would be let in.
+static PHONE: &[u8] = include_bytes!("../../demo/phone.mjpeg");
 const RATE: f32 = 10.0;
 const PANEL: (u32, u32) = (240, 320);
 
@@ -62,10 +65,15 @@ pub fn run(args: &DemoArgs) -> Outcome {
     };
     // The visitors of the demonstration come in a row; they are no tries of one person.
     config.visit.max_tries = 100;
+    // The phone at the end is for the liveness model; a policy that cannot ask for a living face leaves it out.
+    if config.policy().liveness.is_some() {
+        config.liveness.mode = LivenessMode::Passive;
+    }
     let judge = Judge::new(&config)?;
+    let asks = judge.liveness_model().is_some();
     let relay = SimulatedRelay::new();
     let panel = RecordedDisplay::new(Texts::shipped(&args.language), PANEL.0, PANEL.1);
-    let (opener, every_frame) = camera(args);
+    let (opener, every_frame) = camera(args, asks);
     let shown = panel.clone();
     let policy = judge.policy().clone();
     let mut gate = Gate::new(GateParts {
@@ -83,11 +91,20 @@ pub fn run(args: &DemoArgs) -> Outcome {
         args.out.display()
     );
     say!(
-        "Policy: {} and over at P >= {:.3}, estimated age {} or more. {}\n",
+        "Policy: {} and over at P >= {:.3}, estimated age {} or more. {}",
         policy.threshold_age,
         policy.confidence,
         policy.challenge_age,
         if args.frames.is_none() { "The visitors do not exist: their faces are means of many." } else { "" }
+    );
+    say!(
+        "Living faces: {}\n",
+        match (asks, args.frames.is_none()) {
+            (true, true) =>
+                "asked for; the last visitor holds up a phone with the picture of an adult, which is drawn, too.",
+            (true, false) => "asked for.",
+            (false, _) => "not asked for: the policy does not say how sure of one it must be.",
+        }
     );
     let mut show = Show::new(panel, relay.clone(), args.quiet, stop);
     gate.run(&mut show);
@@ -144,11 +161,12 @@ fn new_log_folder(out: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
     Err(format!("{}: no name is free for another log", out.display()).into())
 }
 
-fn camera(args: &DemoArgs) -> (Opener, bool) {
+fn camera(args: &DemoArgs, with_phone: bool) -> (Opener, bool) {
     match args.frames.clone() {
         None => (
-            Box::new(|| {
-                Ok(Box::new(ReplayCamera::from_bytes("the shipped visitors", VISITORS, RATE, Pace::RealTime))
+            Box::new(move || {
+                let clip = VISITORS.chain(if with_phone { PHONE } else { &[] });
+                Ok(Box::new(ReplayCamera::from_bytes("the shipped visitors", clip, RATE, Pace::RealTime))
                     as Box<dyn Camera>)
             }),
             true,

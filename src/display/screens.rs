@@ -201,12 +201,13 @@ fn symbol(canvas: &mut Canvas, screen: Screen, centre: Point, side: u32, backgro
         }
         Screen::Welcome => pen.stroke(&[(-42.0, 2.0), (-12.0, 32.0), (44.0, -34.0)], 15.0),
         Screen::ShowId => {
-            pen.card();
+            pen.card(0.0);
         }
         Screen::NotLive => {
-            pen.card();
-            // A picture that is held up, behind a bar.
-            pen.stroke(&[(-48.0, 46.0), (48.0, -46.0)], 9.0);
+            // No phone, but the card.
+            pen.stroke(&[(-11.0, -48.0), (11.0, -48.0), (11.0, -24.0), (-11.0, -24.0), (-11.0, -48.0)], 5.0);
+            pen.stroke(&[(-24.0, -24.0), (24.0, -48.0)], 6.0);
+            pen.card(17.0);
         }
         Screen::Denied => {
             pen.ring(0.0, 0.0, 44.0, 11.0);
@@ -283,15 +284,16 @@ impl Pen<'_> {
         );
     }
 
-    fn card(&mut self) {
+    /// An identity card, whose middle lies so far down.
+    fn card(&mut self, down: f32) {
         let style = PrimitiveStyleBuilder::new().stroke_color(self.ink).stroke_width(self.length(7.0)).build();
-        let frame = Rectangle::new(self.point(-46.0, -31.0), Size::new(self.length(92.0), self.length(62.0)));
+        let frame = Rectangle::new(self.point(-46.0, down - 31.0), Size::new(self.length(92.0), self.length(62.0)));
         let rounded = RoundedRectangle::with_equal_corners(frame, Size::new_equal(self.length(9.0)));
         let Ok(()) = rounded.into_styled(style).draw(self.canvas);
-        self.disc(-22.0, -9.0, 10.0);
-        self.bar(-36.0, 5.0, 28.0, 13.0);
+        self.disc(-22.0, down - 9.0, 10.0);
+        self.bar(-36.0, down + 5.0, 28.0, 13.0);
         for y in [-16.0, -2.0, 12.0] {
-            self.bar(4.0, y, 30.0, 6.0);
+            self.bar(4.0, down + y, 30.0, 6.0);
         }
     }
 

@@ -29,6 +29,9 @@ pub struct LivenessFigures {
     pub liveness: Shares,
     /// By visits: runs of up to ten consecutive frames of a folder, by file name.
     pub liveness_visits: Shares,
+    /// Frame by frame, of the pictures in which a face is found: what the model itself gets wrong. (The standard counts the others
+    /// apart, as presentations without a response.)
+    pub liveness_of_faces: Shares,
     /// Frame by frame, by gender and ethnicity (or whatever the labels call a group).
     pub liveness_groups: Vec<GroupShares>,
     /// Pictures in which no face was found, by instrument: nobody is let in by them, so they count among the shares.
@@ -89,14 +92,20 @@ impl LivenessFigures {
             .into_iter()
             .map(|run| (run[0].held.instrument.as_str(), run.len(), visit_is_living(policy, visit, run)))
             .collect();
-        let mut liveness = Shares::of(policy.confidence, &frames);
-        liveness.apcer.values_mut().for_each(|apcer| apcer.visits = None);
+        let with_face = all.seen.iter().zip(&frames).filter(|(s, _)| s.score.is_some());
+        let with_face: Vec<(&str, usize, bool)> = with_face.map(|(_, frame)| *frame).collect();
+        let of_frames = |frames: &[(&str, usize, bool)]| {
+            let mut shares = Shares::of(policy.confidence, frames);
+            shares.apcer.values_mut().for_each(|apcer| apcer.visits = None);
+            shares
+        };
         let mut faceless: BTreeMap<String, usize> = BTreeMap::new();
         for seen in all.seen.iter().filter(|s| s.score.is_none()) {
             *faceless.entry(seen.held.instrument.clone()).or_default() += 1;
         }
         Self {
-            liveness,
+            liveness: of_frames(&frames),
+            liveness_of_faces: of_frames(&with_face),
             liveness_visits: Shares::of(policy.confidence, &runs),
             liveness_groups: groups(&all.seen, &passes),
             liveness_faceless: faceless,
@@ -253,6 +262,10 @@ impl fmt::Display for LivenessFigures {
         for (instrument, count) in &self.liveness_faceless {
             writeln!(f, "{instrument}: no face found in {count} pictures: counted as not let in")?;
         }
+        if self.liveness_faceless.contains_key(LIVE) {
+            let share = percent(self.liveness_of_faces.bpcer);
+            writeln!(f, "living, taken for an attack, of the pictures with a face: {share}")?;
+        }
         if !self.liveness_rejected.is_empty() {
             writeln!(f, "\n{} files could not be used:", self.liveness_rejected.len())?;
             for rejected in &self.liveness_rejected {
@@ -293,6 +306,7 @@ pub(super) mod tests {
         let found = figures(all);
         let bpcer = found.liveness.bpcer.unwrap();
         assert!((bpcer.value - 2.0 / 21.0).abs() < 1e-9 && bpcer.high > bpcer.value, "{bpcer:?}");
+        assert_eq!(found.liveness_of_faces.bpcer.unwrap().value, 0.05, "one of twenty in which a face is found");
         let print = found.liveness.apcer["print"];
         assert_eq!((print.share.value, print.frames), (0.2, 10));
         assert_eq!(found.liveness.apcer["screen"].share.value, 0.0);

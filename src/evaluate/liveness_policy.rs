@@ -4,7 +4,8 @@
 //! 1. Temperature and offset are fitted by their likelihood on living faces and attacks, both counting as much (Platt 1999, with
 //!    his targets short of 0 and 1, so that a net that tells all of them apart does not become sure beyond measure).
 //! 2. The highest confidence is chosen at which the share of living frames taken for an attack is the stated one at most. Frame
-//!    by frame, as the standard counts; visits pool their frames and are taken for attacks less often.
+//!    by frame, as the standard counts, and of the frames in which a face is found: on the others no confidence has a bearing.
+//!    Visits pool their frames and are taken for attacks less often.
 
 use super::{
     attacks::{AllSeen, LIVE, Seen},
@@ -24,7 +25,7 @@ pub enum LivenessPolicyError {
     #[error("--max-bpcer {0}: expected 0.001 to 0.5")]
     Wish(f64),
     /// So few frames cannot show such a share.
-    #[error("{frames} frames of living people cannot show a share of {:.2} %: it takes at least {needed}", share * 100.0)]
+    #[error("{frames} frames of living people with a face in them cannot show a share of {:.2} %: it takes at least {needed}", share * 100.0)]
     TooFewLiving {
         /// Frames.
         frames: usize,
@@ -39,13 +40,11 @@ pub enum LivenessPolicyError {
     /// The scores say nothing.
     #[error("the liveness model scores attacks no lower than living people: it cannot tell them apart here")]
     NoOrder,
-    /// Too many living frames look like attacks, or have no face found in them.
-    #[error("no confidence keeps {:.2} % of {frames} living frames: in {faceless} of them no face is found, and too many others look like attacks", share * 100.0)]
+    /// Too many living frames look like attacks.
+    #[error("no confidence keeps {:.2} % of {frames} living frames: too many of them look like attacks beyond doubt", share * 100.0)]
     Unreachable {
         /// Frames of living people.
         frames: usize,
-        /// Of them without a face.
-        faceless: usize,
         /// Share asked for.
         share: f64,
     },
@@ -69,7 +68,8 @@ pub fn choose_liveness(
     if !(0.001..=0.5).contains(&max_bpcer) {
         return Err(LivenessPolicyError::Wish(max_bpcer));
     }
-    let (live, attacks): (Vec<&Seen>, Vec<&Seen>) = all.seen.iter().partition(|s| s.held.instrument == LIVE);
+    let found = all.seen.iter().filter(|s| s.score.is_some());
+    let (live, attacks): (Vec<&Seen>, Vec<&Seen>) = found.partition(|s| s.held.instrument == LIVE);
     let needed = (1.0 / max_bpcer).ceil() as usize;
     if live.len() < needed {
         return Err(LivenessPolicyError::TooFewLiving { frames: live.len(), share: max_bpcer, needed });
@@ -84,15 +84,13 @@ pub fn choose_liveness(
     let (temperature, offset) = (digits((1.0 / slope).clamp(0.01, 100.0)), digits(offset.clamp(-100.0, 100.0)));
     let mut policy =
         LivenessPolicy { confidence: 0.5, temperature, offset, model: Some(model.to_string()), evidence: None };
-    // Without a face nobody is let in, whatever the confidence is.
-    let probability = |s: &&Seen| s.score.and_then(|score| policy.probability(&[score])).map_or(-1.0, f64::from);
-    let mut probabilities: Vec<f64> = live.iter().map(probability).collect();
+    let probability = |s: &&Seen| s.score.and_then(|score| policy.probability(&[score])).map(f64::from);
+    let mut probabilities: Vec<f64> = live.iter().filter_map(probability).collect();
     probabilities.sort_by(f64::total_cmp);
     let refused = (max_bpcer * live.len() as f64 + 1e-9).floor() as usize;
     let confidence = ((probabilities[refused] * STEPS).floor() / STEPS).min(1.0 - 1.0 / STEPS);
     if confidence < LEAST {
-        let faceless = live.len() - living.len();
-        return Err(LivenessPolicyError::Unreachable { frames: live.len(), faceless, share: max_bpcer });
+        return Err(LivenessPolicyError::Unreachable { frames: live.len(), share: max_bpcer });
     }
     policy.confidence = confidence as f32;
     let figures = LivenessFigures::of(all, &policy, visit, model);
@@ -109,7 +107,7 @@ fn evidence(
     model: &ModelIdentity,
 ) -> LivenessEvidence {
     let digits = |v: f64| (v * 1e4).round() / 1e4;
-    let (frames, visits) = (&figures.liveness, &figures.liveness_visits);
+    let (frames, visits) = (&figures.liveness_of_faces, &figures.liveness_visits);
     let mut hasher = blake3::Hasher::new();
     for seen in &all.seen {
         let name = seen.held.path.file_name().unwrap_or_default().to_string_lossy();
@@ -190,7 +188,7 @@ fn fit(living: &[f64], attacks: &[f64]) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::{super::liveness_figures::tests::seen, *};
-    use crate::{config::VisitConfig, evaluate::statistics::SplitMix};
+    use crate::{config::VisitConfig, evaluate::statistics::SplitMix, vision::LivenessScore};
 
     fn model() -> ModelIdentity {
         ModelIdentity { name: "m".into(), version: "1".into(), hash: "0".into() }
@@ -248,11 +246,19 @@ mod tests {
             seen.held.instrument = if seen.held.instrument == LIVE { "screen".into() } else { LIVE.into() };
         }
         assert_eq!(chosen(&turned, 0.03), Err(LivenessPolicyError::NoOrder));
-        let mut faceless = all(100, 100, 1.0);
-        faceless.seen.iter_mut().take(5).for_each(|seen| seen.score = None);
-        assert_eq!(
-            chosen(&faceless, 0.03),
-            Err(LivenessPolicyError::Unreachable { frames: 100, faceless: 5, share: 0.03 })
-        );
+        // Five living people who look as no attack does.
+        let mut dead = all(100, 100, 0.5);
+        dead.seen.iter_mut().take(5).for_each(|seen| seen.score = LivenessScore::new(-8.0));
+        assert_eq!(chosen(&dead, 0.03), Err(LivenessPolicyError::Unreachable { frames: 100, share: 0.03 }));
+    }
+
+    #[test]
+    fn frames_without_a_face_have_no_bearing_on_the_confidence() {
+        let mut faceless = all(400, 400, 2.0);
+        let before = chosen(&faceless, 0.03).unwrap();
+        faceless.seen.extend((400..500).map(|k| seen(LIVE, k, None)));
+        let with = chosen(&faceless, 0.03).unwrap();
+        assert_eq!((with.confidence, with.temperature), (before.confidence, before.temperature));
+        assert_eq!(with.evidence.unwrap().live, 400);
     }
 }

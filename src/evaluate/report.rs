@@ -480,8 +480,10 @@ fn liveness_section(l: &LivenessFigures) -> String {
     let faceless = match faceless.as_slice() {
         [] => String::new(),
         some => format!(
-            "<p>Pictures in which no face was found count as not let in, attacks and living people alike: {}.</p>",
-            some.join(", ")
+            "<p>Pictures in which no face was found count as not let in, attacks and living people alike: {}. Of the pictures with a \
+             face, {} of the living are taken for an attack.</p>",
+            some.join(", "),
+            percent(l.liveness_of_faces.bpcer)
         ),
     };
     let gap = l.largest_gap().map_or_else(String::new, |(worst, best, gap)| {

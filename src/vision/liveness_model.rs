@@ -132,10 +132,51 @@ impl Square {
         Some(Self { x: shifted(centre.x, width), y: shifted(centre.y, height), side })
     }
 
-    /// Its pixels, scaled to `side` pixels a side without aliasing.
+    /// Its pixels, scaled to `side` pixels a side: each the mean of the area that it covers, or between pixels where it covers less
+    /// than one. To whole pixels of the frame, so that what the net was trained with (`crop` in `models/train/liveness_net.py`) is
+    /// seen here to the last grain: the pixels of a screen are told by it.
     fn cut(&self, frame: &RgbImage, side: u32) -> RgbImage {
-        Similarity::upright(self.side, self.x, self.y).sample(frame, side)
+        let shorter = frame.width().min(frame.height());
+        let whole = (self.side.round_ties_even() as u32).max(2).min(shorter);
+        let within = |at: f32, length: u32| (at.round_ties_even() as u32).min(length - whole);
+        let (x, y) = (within(self.x, frame.width()), within(self.y, frame.height()));
+        if whole <= side {
+            return Similarity::upright(whole as f32, x as f32, y as f32).sample(frame, side);
+        }
+        mean_of_areas(frame, (x, y, whole), side)
     }
+}
+
+/// Reduces a square of the picture (left, top, side) to `side` pixels a side, each the mean of the area that it covers.
+fn mean_of_areas(picture: &RgbImage, (x, y, whole): (u32, u32, u32), side: u32) -> RgbImage {
+    let step = whole as f32 / side as f32;
+    // For each pixel of the result: the pixels of a line that it covers, and the shares of them, summing to 1.
+    let covered: Vec<Vec<(usize, f32)>> = (0..side)
+        .map(|cell| {
+            let (from, to) = (cell as f32 * step, (cell + 1) as f32 * step);
+            (from as u32..(to.ceil() as u32).min(whole))
+                .map(|k| (k as usize, ((to.min((k + 1) as f32) - from.max(k as f32)) / step).max(0.0)))
+                .collect()
+        })
+        .collect();
+    let (width, values) = (picture.width() as usize, whole as usize * 3);
+    let line = |row: usize| &picture.as_raw()[((y as usize + row) * width + x as usize) * 3..][..values];
+    let mut out = Vec::with_capacity((side * side * 3) as usize);
+    let mut together = vec![0.0f32; values];
+    for rows in &covered {
+        // The rows together first, which is most of the work and the same for every value; then the columns.
+        together.fill(0.0);
+        for (row, share) in rows {
+            together.iter_mut().zip(line(*row)).for_each(|(sum, v)| *sum += share * f32::from(*v));
+        }
+        for columns in &covered {
+            let sum = columns.iter().fold([0.0; 3], |sum: [f32; 3], (k, share)| {
+                std::array::from_fn(|c| sum[c] + share * together[k * 3 + c])
+            });
+            out.extend(sum.map(|v| (v + 0.5) as u8));
+        }
+    }
+    RgbImage::from_raw(side, side, out).expect("three values for each pixel")
 }
 
 #[cfg(test)]
@@ -167,6 +208,19 @@ mod tests {
         assert!(near.logit() > 20.0, "{near:?}");
         let corner = model().read(&frame, &bounds(0.0, 0.0, 30.0, 30.0)).unwrap();
         assert!((corner.logit() - (6.0 - 0.2 * 255.0)).abs() < 0.5, "{corner:?}");
+    }
+
+    #[test]
+    fn a_reduced_crop_is_the_mean_of_the_areas_that_it_covers() {
+        let picture =
+            RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * 6) as u8, (y * 6) as u8, ((x + y) % 2 * 200) as u8]));
+        let halved = mean_of_areas(&picture, (4, 8, 20), 10);
+        // Two by two pixels each: the fine pattern is gone, and nothing of its phase is left.
+        assert!(halved.pixels().all(|p| p.0[2] == 100), "{:?}", halved.get_pixel(0, 0));
+        assert_eq!(halved.get_pixel(0, 0).0, [27, 51, 100]);
+        let thirds = mean_of_areas(&picture, (0, 0, 40), 15);
+        let mean = |p: &RgbImage| p.pixels().map(|p| f32::from(p.0[0])).sum::<f32>() / (p.width() * p.height()) as f32;
+        assert!((mean(&thirds) - mean(&picture)).abs() < 0.6);
     }
 
     #[test]

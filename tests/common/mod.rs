@@ -22,7 +22,7 @@ use agegate::{
         replay::{Pace, ReplayCamera},
     },
     clock::monotonic_now,
-    config::{Config, LogConfig, RelayConfig, RelayDriver},
+    config::{Config, LivenessMode, LogConfig, RelayConfig, RelayDriver},
     display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
     frame::Frame,
     gate::{DecisionLog, Ended, Gate, GateParts, Surroundings},
@@ -49,6 +49,12 @@ pub fn visitor(name: &str) -> Vec<RgbImage> {
     let (first, last): (usize, usize) = (row[0].parse().unwrap(), row[1].parse().unwrap());
     let mut camera = ReplayCamera::open(&[clip()], 10.0, Pace::AtOnce).unwrap();
     (0..=last).map(|_| camera.next_frame().unwrap().pixels).skip(first).collect()
+}
+
+/// The frames of whoever holds up a phone with the picture of an adult.
+pub fn phone() -> Vec<RgbImage> {
+    let mut camera = ReplayCamera::open(&[repository().join("demo/phone.mjpeg")], 10.0, Pace::AtOnce).unwrap();
+    std::iter::from_fn(|| camera.next_frame().ok()).map(|frame| frame.pixels).collect()
 }
 
 /// A visitor who stands close before the camera: one good frame.
@@ -251,6 +257,8 @@ pub fn play(script: Vec<Act>, log: &WatchedLog, prepare: impl FnOnce(&mut Config
         },
         ..Config::default()
     };
+    // Most tests are about something else, whatever the default is.
+    config.liveness.mode = LivenessMode::Off;
     prepare(&mut config);
     let relay = SimulatedRelay::new();
     let panel = RecordedDisplay::new(Texts::shipped("en"), 240, 320);
