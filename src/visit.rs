@@ -130,7 +130,7 @@ pub struct Step {
 enum State {
     Empty,
     Watching(Watch),
-    Turning(Watch, Turn),
+    Turning(Watch, Box<Turn>),
     Decided { told: Guidance, last_seen: Duration, last_box: BoundingBox },
 }
 
@@ -360,7 +360,7 @@ impl VisitTracker {
         }
         let sides = (0..question.turns.max(1)).map(|_| (question.side)()).collect();
         match Turn::new(question.limits, sides, &watch.front, at) {
-            Some(turn) => self.state = State::Turning(watch, turn),
+            Some(turn) => self.state = State::Turning(watch, Box::new(turn)),
             // Not seen from the front often enough to know a turn by.
             None if at.saturating_sub(watch.since) >= self.settings.decide_within => {
                 return self.refuse(&watch, Refused::Refer, Reason::TurnFailed, at);
@@ -371,7 +371,7 @@ impl VisitTracker {
     }
 
     /// Follows the turn. What is lost, changed or failed never comes back to an `Allow`.
-    fn turning(&mut self, mut watch: Watch, mut turn: Turn, sighting: &Sighting) -> Step {
+    fn turning(&mut self, mut watch: Watch, mut turn: Box<Turn>, sighting: &Sighting) -> Step {
         let at = sighting.at;
         let gone = at.saturating_sub(watch.last_seen);
         // A head that is turned far is not found for a while: that fails a try before it ends the visit.
