@@ -198,7 +198,7 @@ mod tests {
         evidence
     }
 
-    fn allowed(verdict: Verdict) -> bool {
+    fn allowed(verdict: &Verdict) -> bool {
         matches!(verdict, Verdict::Allow(_))
     }
 
@@ -210,14 +210,14 @@ mod tests {
             by in 0.0f32..20.0,
         ) {
             let before = evidence(&frames, &[]);
-            if allowed(before.judge(&policy(), 3, 12)) {
+            if allowed(&before.judge(&policy(), 3, 12)) {
                 let mut older = frames.clone();
                 let k = raised % older.len();
                 older[k].0 = (older[k].0 + by).min(95.0);
-                prop_assert!(allowed(evidence(&older, &[]).judge(&policy(), 3, 12)));
+                prop_assert!(allowed(&evidence(&older, &[]).judge(&policy(), 3, 12)));
                 let mut longer = frames.clone();
                 longer.push((90.0, 2.0, 1.0));
-                prop_assert!(allowed(evidence(&longer, &[]).judge(&policy(), 3, 12)));
+                prop_assert!(allowed(&evidence(&longer, &[]).judge(&policy(), 3, 12)));
             }
         }
 
@@ -229,12 +229,12 @@ mod tests {
         #[test]
         fn a_doubtful_face_close_by_in_every_frame_never_allows(frames in prop::collection::vec((20.0f32..90.0, 1.0f32..4.0, 0.1f32..1.0), 1..12)) {
             let companions = vec![true; frames.len()];
-            prop_assert!(!allowed(evidence(&frames, &companions).judge(&policy(), 1, 12)));
+            prop_assert!(!allowed(&evidence(&frames, &companions).judge(&policy(), 1, 12)));
         }
 
         #[test]
         fn minors_that_the_model_sees_as_such_are_never_allowed(frames in prop::collection::vec((0.0f32..16.0, 0.5f32..3.0, 0.1f32..1.0), 1..20)) {
-            prop_assert!(!allowed(evidence(&frames, &[]).judge(&policy(), 1, 12)));
+            prop_assert!(!allowed(&evidence(&frames, &[]).judge(&policy(), 1, 12)));
         }
     }
 
@@ -246,7 +246,7 @@ mod tests {
             enough in 1usize..8,
         ) {
             let (policy, seen) = (asks_for_a_living_face(confidence), looks(&logits));
-            if allowed(seen.judge(&policy, enough, 12)) {
+            if allowed(&seen.judge(&policy, enough, 12)) {
                 prop_assert!(logits.iter().flatten().count() >= enough);
                 prop_assert!(seen.living(&policy).unwrap() >= confidence);
             }
@@ -255,7 +255,7 @@ mod tests {
         #[test]
         fn frames_that_were_not_looked_at_show_no_living_face(count in 1usize..14, enough in 1usize..8) {
             let policy = asks_for_a_living_face(0.01);
-            prop_assert!(!allowed(looks(&vec![None; count]).judge(&policy, enough, 12)));
+            prop_assert!(!allowed(&looks(&vec![None; count]).judge(&policy, enough, 12)));
         }
 
         #[test]
@@ -269,7 +269,7 @@ mod tests {
                 with.add(GoodView { estimate: AgeEstimate::normal(*mean, *deviation), weight: *weight, liveness }, false);
             }
             let without = evidence(&frames, &[]).judge(&policy(), 3, 12);
-            prop_assert!(!allowed(with.judge(&asks_for_a_living_face(0.5), 3, 12)) || allowed(without));
+            prop_assert!(!allowed(&with.judge(&asks_for_a_living_face(0.5), 3, 12)) || allowed(&without));
         }
     }
 
@@ -280,7 +280,7 @@ mod tests {
         let referred = Verdict::Refused(Refused::Refer, Reason::NotLive);
         assert_eq!(looks(&[Some(-3.0); 10]).judge(&policy, 5, 10), referred);
         assert_eq!(looks(&[None; 10]).judge(&policy, 5, 10), referred, "nothing was seen of it");
-        assert!(allowed(looks(&[Some(3.0); 5]).judge(&policy, 5, 10)));
+        assert!(allowed(&looks(&[Some(3.0); 5]).judge(&policy, 5, 10)));
     }
 
     #[test]
