@@ -355,7 +355,7 @@ impl Actor {
             }
             Kind::Still => {}
             Kind::TurnedSideways | Kind::NearTheLens | Kind::BentRoundABottle | Kind::FoldedAtTheNose => {
-                pose.yaw += toward * far * there
+                pose.yaw += toward * far * there;
             }
             Kind::TiltedBack => pose.pitch += far * swing(0.3 + 0.4 * a, c),
             Kind::RolledInThePlane => pose.roll += 35.0 * swing(0.3 + 0.5 * a, c),

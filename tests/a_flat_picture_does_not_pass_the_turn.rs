@@ -3,6 +3,8 @@
 //! The visitor is the shipped one who depicts nobody; the turn of the head is drawn by moving every point of the frame by its
 //! depth, that of a head with a nose, and the picture's by the projection of its plane. `agegate replay` always asks for the left.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
 mod common;
 
 use std::path::Path;
