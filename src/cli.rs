@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::vision::Runtime;
+
 /// An age gate that decides on the device and keeps no picture.
 ///
 /// Looks at a visitor for a second, opens a relay for whoever is surely old enough, asks everybody else for ID, and logs
@@ -277,6 +279,9 @@ pub struct EvaluateArgs {
     /// Another liveness model than the embedded one.
     #[arg(long, value_name = "FILE")]
     pub liveness_model: Option<PathBuf>,
+    /// How the models are run: `auto`, in integers where the processor can, or `float`.
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub runtime: Runtime,
     /// The policy by which visits, living faces and attacks are judged, as `calibrate` writes it. Default: the shipped one.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     camera::{self, turn_watch::TurnWatch, turned::Turn},
+    change::ChangeWatch,
     config::{Config, LivenessMode},
     frame::Frame,
     liveness::{
@@ -27,6 +28,8 @@ use crate::{
 const COMPANION_SIZE: f32 = 0.35;
 /// A face smaller than this share of what is near enough is a passer-by, not somebody to call closer.
 const CALLED_CLOSER_FROM: f32 = 0.45;
+/// From this share of the detector's score on something is almost a face: the next picture is searched whether it changed or not.
+const ALMOST: f32 = 0.5;
 
 /// Why frames cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,7 @@ pub struct Judge {
     turn_watch: TurnWatch,
     region: Region,
     still: StillFaces,
+    change: Option<ChangeWatch>,
 }
 
 /// The part of the picture whose faces count.
@@ -99,6 +103,8 @@ pub struct Judged {
     pub step: Step,
     /// Faces found.
     pub faces: usize,
+    /// Whether the picture was searched for faces. It is not while nobody is there and nothing changes.
+    pub searched: bool,
     /// The nearest face's verdict, for `replay --frames`.
     pub view: Option<Result<GoodView, Flaw>>,
     /// Whether the whole picture is dark: a covered lens, or no light at all.
@@ -113,8 +119,8 @@ impl Judge {
     /// # Errors
     /// [`JudgeError`].
     pub fn new(config: &Config) -> Result<Self, JudgeError> {
-        let detector = Detector::load(config.models.detector.as_deref())?;
-        let age = AgeModel::load(config.models.age.as_deref())?;
+        let detector = Detector::load_for(config.models.detector.as_deref(), config.models.runtime)?;
+        let age = AgeModel::load_for(config.models.age.as_deref(), config.models.runtime)?;
         let policy = config.policy().in_force(config.liveness.mode).ok_or(JudgeError::NoLiveness)?;
         let found = age.identity().to_string();
         let foreign =
@@ -146,6 +152,7 @@ impl Judge {
             None => tracker,
             Some(_) => tracker.asking(Question { limits: TurnLimits::default(), turns, side: Box::new(chance) }),
         };
+        let change = config.camera.skip_unchanged.then(ChangeWatch::default);
         Ok(Self {
             detector,
             age,
@@ -163,6 +170,7 @@ impl Judge {
             turn_watch,
             region,
             still,
+            change,
         })
     }
 
@@ -183,6 +191,7 @@ impl Judge {
             && self.in_force == other.in_force
             && self.turn == other.turn
             && self.region == other.region
+            && self.change.is_some() == other.change.is_some()
     }
 
     /// The age model in use.
@@ -195,6 +204,12 @@ impl Judge {
     #[must_use]
     pub fn detector_model(&self) -> &ModelIdentity {
         self.detector.identity()
+    }
+
+    /// How the two models are run, detector first, for people.
+    #[must_use]
+    pub fn runs(&self) -> [String; 2] {
+        [self.detector.runs(), self.age.runs()]
     }
 
     /// The liveness model in use; none where no living face is asked for.
@@ -254,8 +269,24 @@ impl Judge {
     /// [`ModelError`] if a model fails; call [`Judge::abort`] then.
     pub fn frame(&mut self, frame: &Frame) -> Result<Judged, ModelError> {
         let started = Instant::now();
-        let mut faces = self.detector.detect_above(&frame.pixels, self.score)?;
+        if self.may_skip(frame) {
+            let sighting = Sighting { at: frame.captured, nearest: None, doubtful_companion: false, several: false };
+            let (step, dark) = (self.tracker.observe(sighting), is_dark(&frame.pixels));
+            return Ok(Judged {
+                step,
+                faces: 0,
+                searched: false,
+                view: None,
+                dark,
+                times: [started.elapsed(), Duration::ZERO],
+            });
+        }
+        let mut faces = self.detector.detect_above(&frame.pixels, self.score * ALMOST)?;
         faces.retain(|face| self.region.holds(face, frame.pixels.dimensions()));
+        if let Some(change) = &mut self.change {
+            change.looked(frame.captured, faces.is_empty());
+        }
+        faces.retain(|face| face.score >= self.score);
         self.look_turned(frame, faces.is_empty())?;
         let detected = started.elapsed();
         let mut view = None;
@@ -288,6 +319,7 @@ impl Judge {
             dark: is_dark(&frame.pixels),
             step,
             faces: faces.len(),
+            searched: true,
             view,
             times: [detected, started.elapsed() - detected],
         })
@@ -319,6 +351,12 @@ impl Judge {
     /// Ends the visit for a reason outside it. Never an `Allow`.
     pub fn abort(&mut self, reason: Reason, at: Duration) -> Option<Decision> {
         self.tracker.abort(reason, at)
+    }
+
+    /// Whether this picture need not be searched: nobody was there, and nothing has changed since.
+    fn may_skip(&mut self, frame: &Frame) -> bool {
+        let Some(change) = &mut self.change else { return false };
+        !change.must_look(&frame.pixels, frame.captured) && self.tracker.is_empty()
     }
 
     /// The faces that may be living ones: a poster never starts a visit.
@@ -368,7 +406,11 @@ impl Judge {
             Ok(weight) => weight,
         };
         let chip = chip.turned_for(self.tracker.good_frames());
-        let estimate = self.age.read(&chip)?.age.tempered(self.policy.temperature);
+        let reading = self.age.read(&chip)?;
+        if reading.covered.is_covered() {
+            return Ok(Err(Flaw::Covered));
+        }
+        let estimate = reading.age.tempered(self.policy.temperature);
         let liveness = self.liveness.as_ref().map(|model| model.read(&frame.pixels, &face.bounds)).transpose()?;
         Ok(Ok(GoodView { estimate, weight, liveness }))
     }
@@ -381,7 +423,9 @@ impl Judge {
             if quality::pixels(&chip, &self.quality).is_err() {
                 return Ok(true);
             }
-            if !self.policy.surely_old_enough(&self.age.read(&chip)?.age.tempered(self.policy.temperature)) {
+            let reading = self.age.read(&chip)?;
+            let estimate = reading.age.tempered(self.policy.temperature);
+            if reading.covered.is_covered() || !self.policy.surely_old_enough(&estimate) {
                 return Ok(true);
             }
         }

@@ -17,6 +17,7 @@
 pub mod age;
 pub mod audit;
 pub mod camera;
+pub mod change;
 pub mod cli;
 pub mod clock;
 pub mod commands;

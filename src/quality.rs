@@ -64,6 +64,8 @@ pub enum Flaw {
     TooBright,
     /// Out of focus or moving: hold still.
     Blurred,
+    /// Mouth or eyes are hidden: show your face.
+    Covered,
 }
 
 /// The verdict on a view: its weight as evidence, or what is wrong.

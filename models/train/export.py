@@ -17,6 +17,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+import activations
 import age_net
 import detector_net
 from common import ROOT, SEED, WORK, dataset_hash, load_chips, near_duplicate_groups, split
@@ -64,7 +65,7 @@ class Graph:
         self.nodes.append(helper.make_node(kind, inputs, [out], out, **attributes))
         return out
 
-    def conv(self, x: str, weight: np.ndarray, bias: np.ndarray, stride: int = 1) -> str:
+    def conv(self, x: str, weight: np.ndarray, bias: np.ndarray, stride: int = 1, pad: int | None = None) -> str:
         base = self.name("weight")
         if self.int8:
             whole, scale = quantized(weight)
@@ -72,7 +73,7 @@ class Graph:
             w = self.node("DequantizeLinear", inputs, axis=0)
         else:
             w = self.constant(base, weight)
-        pad = weight.shape[2] // 2
+        pad = weight.shape[2] // 2 if pad is None else pad
         return self.node("Conv", [x, w, self.constant(base + ".bias", bias)], strides=[stride, stride], pads=[pad] * 4, kernel_shape=list(weight.shape[2:]))
 
     def pool(self, x: str, weight: np.ndarray) -> str:
@@ -109,15 +110,18 @@ class Graph:
         return model
 
 
-def age_model(net: age_net.AgeNet, int8: bool, side: int, metadata: dict) -> onnx.ModelProto:
+def age_model(net: age_net.AgeNet, covers: dict, int8: bool, side: int, metadata: dict) -> onnx.ModelProto:
     graph = Graph(int8)
-    x = graph.pool(graph.block(net.trunk, "image"), net.pool.weight.detach().numpy())
+    last = graph.block(net.trunk, "image")
+    x = graph.pool(last, net.pool.weight.detach().numpy())
+    hidden = graph.conv(last, covers["weight"].numpy(), covers["bias"].numpy(), pad=0)
     linear = lambda layer: graph.conv(x, layer.weight.detach().numpy()[:, :, None, None], layer.bias.detach().numpy())
     age = graph.node("Softmax", [graph.node("Flatten", [linear(net.age)])], axis=1)
     gender = graph.node("Sigmoid", [graph.node("Flatten", [linear(net.gender)])])
     graph.rename(age, "age")
     graph.rename(gender, "female")
-    return graph.model((side, side), [("age", [1, 101]), ("female", [1, 1])], metadata)
+    graph.rename(graph.node("Sigmoid", [graph.node("Flatten", [hidden])]), "covered")
+    return graph.model((side, side), [("age", [1, 101]), ("female", [1, 1]), ("covered", [1, 2])], metadata)
 
 
 def detector_model(net: detector_net.DetectorNet, int8: bool, metadata: dict) -> onnx.ModelProto:
@@ -138,6 +142,10 @@ def run(model: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
     session = onnxruntime.InferenceSession(model.SerializeToString())
     results = [session.run(None, {"image": image[None]}) for image in images]
     return [np.concatenate([r[k] for r in results]) for k in range(len(results[0]))]
+
+
+def steps(net: torch.nn.Module, modules: list, pictures: torch.Tensor) -> str:
+    return ",".join(f"{s:.6g}" for s in activations.scales(net, modules, pictures))
 
 
 def next_version(which: str) -> str:
@@ -172,10 +180,13 @@ def main() -> None:
     net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
     net.eval()
     if args.which == "age":
-        metadata = {"name": "agegate-age-estimator", **common, "input_width": args.side, "input_height": args.side,
-                    "mean": age_net.MEAN, "std": age_net.STD, "classes": "age: one class a year, 0 to 100; female: probability"}
-        build = lambda int8: age_model(net, int8, args.side, metadata)
         from train_age import evaluation_chips, normalise
+        learned = normalise(evaluation_chips(np.asarray(pixels[np.sort(train[:512])]), args.side)).contiguous()
+        metadata = {"name": "agegate-age-estimator", **common, "input_width": args.side, "input_height": args.side,
+                    "mean": age_net.MEAN, "std": age_net.STD, "activation_scales": steps(net, activations.rectified(net.trunk), learned),
+                    "classes": "age: one class a year, 0 to 100; female: probability; covered: mouth, eyes, more than 0.5 is covered"}
+        covers = torch.load(WORK / "covers.pt")
+        build = lambda int8: age_model(net, covers, int8, args.side, metadata)
         probe = normalise(evaluation_chips(np.asarray(pixels[held[:200]]), args.side)).contiguous()
         with torch.no_grad():
             wanted = [torch.softmax(net(probe)[0], 1).numpy()]
@@ -183,15 +194,19 @@ def main() -> None:
         error = lambda got: float(np.abs((got[0] - wanted[0]) @ years).max())
         limits, unit = (0.002, 3.0), "years"
     else:
+        import scenes
+        from train_detector import letterbox, normalise
+        paths = sorted((scenes.unpacked() / "scenes" / "faces").iterdir())
+        rooms = sorted((scenes.unpacked() / "scenes" / "no-face").iterdir())[::40]
+        learned = normalise(np.stack([letterbox(scenes.read(p))[0] for p in [*paths[1::4], *rooms]])).contiguous()
+        order = [m for part in (net.level8, net.level16, net.level32) for m in activations.rectified(part)]
         metadata = {"name": "agegate-face-detector", **common, "input_width": detector_net.WIDTH, "input_height": detector_net.HEIGHT,
                     "mean": detector_net.MEAN, "std": detector_net.STD, "score": args.score,
                     "strides": ",".join(map(str, detector_net.STRIDES)), "units": ",".join(map(str, detector_net.UNITS)),
+                    "activation_scales": steps(net, order, learned),
                     "classes": "per cell: face logit; left, top, right, bottom; 5 landmarks x, y; in units"}
         build = lambda int8: detector_model(net, int8, metadata)
-        import scenes
-        from train_detector import letterbox, normalise
-        paths = sorted((scenes.unpacked() / "scenes" / "faces").iterdir())[::10]
-        probe = normalise(np.stack([letterbox(scenes.read(p))[0] for p in paths])).contiguous()
+        probe = normalise(np.stack([letterbox(scenes.read(p))[0] for p in paths[::10]])).contiguous()
         with torch.no_grad():
             wanted = [o.numpy() for o in net(probe)]
         error = lambda got: max(float(np.abs(g - w).max()) for g, w in zip(got, wanted))

@@ -37,7 +37,7 @@ def read(name: str) -> np.ndarray:
 def main() -> None:
     age, age_metadata = session("age-estimator.onnx")
     detector, detector_metadata = session("face-detector.onnx")
-    distribution, female = run(age, age_metadata, read("chip.png"))
+    distribution, female, covered = run(age, age_metadata, read("chip.png"))
     maps = [torch.from_numpy(m[0]) for m in run(detector, detector_metadata, read("frame.png"))]
     faces = decode(maps, float(detector_metadata["score"]))
     liveness, liveness_metadata = session("liveness.onnx")
@@ -50,6 +50,7 @@ def main() -> None:
         "age_distribution": [round(float(p), 7) for p in distribution[0]],
         "female": float(female[0, 0]),
         "liveness": float(run(liveness, liveness_metadata, stacked)[0][0, 0]),
+        "covered": [float(p) for p in covered[0]],
         "faces": [{"score": s, "box": box, "landmarks": points} for s, box, points in faces],
     }
     (FOLDER / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")

@@ -43,7 +43,7 @@ def sampling_weights(ages: np.ndarray, power: float) -> np.ndarray:
     density = np.convolve(histogram, kernel / kernel.sum(), mode="same")
     weights = density[np.clip(ages, 0, 100)] ** -power
     weights = np.minimum(weights, np.median(weights) * 6)
-    weights = weights * np.where((ages >= 11) & (ages <= 17), 2.0, np.where((ages >= 18) & (ages <= 22), 1.2, 1.0))  # the ages on which a gate is judged
+    weights = weights * np.where((ages >= 11) & (ages <= 17), 3.0, np.where((ages >= 18) & (ages <= 22), 1.2, 1.0))  # the ages on which a gate is judged
     return weights / weights.sum()
 
 
@@ -164,7 +164,8 @@ class Lessons:
         female = torch.from_numpy(self.faces.female[index])
         female[chips] = 0.5 * female[chips] + 0.5 * torch.from_numpy(self.faces.plain_female[inner])
         # The teacher knows the young no better than the labels do.
-        share = torch.where(age < 25, self.label_share[index].clamp(min=0.1) * 2, self.label_share[index]).clamp(max=0.7)[:, None]
+        share = torch.where(age < 25, self.label_share[index] * 2, self.label_share[index]).clamp(max=0.7)
+        share = torch.where((age >= 10) & (age < 21), self.label_share[index] * 2.7, share).clamp(max=0.8)[:, None]
         target = share * label_distribution(age) + (1 - share) * opinion
         return self.faces.pixels[index], target, female * 0.99 + 0.005, torch.from_numpy(self.calm_hints[index].astype(np.float32))
 

@@ -20,6 +20,7 @@ use crate::{
     out,
     policy::{LivenessPolicy, Policy, PolicyEvidence},
     say,
+    vision::Runtime,
 };
 
 /// By which an earlier result is known.
@@ -58,7 +59,7 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     };
     let mut wishes: Vec<Wish> = args.max_false_accept.iter().map(|bound| wish(*bound)).collect();
     wishes.iter().try_for_each(Wish::check)?;
-    let eyes = Eyes::load(None, args.age_model.as_deref(), args.liveness_model.as_deref())?;
+    let eyes = Eyes::load(None, args.age_model.as_deref(), args.liveness_model.as_deref(), Runtime::Auto)?;
     let before = args.policy.as_deref().map_or_else(|| Ok(Policy::shipped()), load_policy)?;
     let liveness = liveness(args, &before, &visit, &eyes)?;
     if !labelled::has_ages(&args.data) {

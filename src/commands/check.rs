@@ -43,8 +43,9 @@ pub fn run(args: &ConfigArgs) -> Outcome {
     };
     match Judge::new(&config) {
         Ok(judge) => {
-            list.good("face detector", &judge.detector_model().to_string());
-            list.good("age model", &judge.age_model().to_string());
+            let [detector, age] = judge.runs();
+            list.good("face detector", &format!("{}, runs in {detector}", judge.detector_model()));
+            list.good("age model", &format!("{}, runs in {age}", judge.age_model()));
             list.good("policy", &judge.policy_statement());
             match (judge.liveness_model(), judge.liveness_statement()) {
                 (Some(model), Some(line)) => {

@@ -50,7 +50,8 @@ struct Whole<'a> {
 /// # Errors
 /// If the data set cannot be opened, a model fails, no face is found at all, or a result cannot be written.
 pub fn run(args: &EvaluateArgs) -> Outcome {
-    let eyes = Eyes::load(args.detector.as_deref(), args.age_model.as_deref(), args.liveness_model.as_deref())?;
+    let eyes =
+        Eyes::load(args.detector.as_deref(), args.age_model.as_deref(), args.liveness_model.as_deref(), args.runtime)?;
     let has_ages = labelled::has_ages(&args.data);
     let policy = policy_in_use(args, &eyes)?;
     let config = labelled::settings(&args.data)?;

@@ -69,7 +69,7 @@ pub fn run(args: &ReplayArgs) -> Outcome {
                 say!(
                     "frame {number} at {:.2} s: {} faces, {view}, {:?}",
                     now.as_secs_f32(),
-                    judged.faces,
+                    if judged.searched { judged.faces.to_string() } else { "nothing changed, no".into() },
                     judged.step.guidance
                 );
             }

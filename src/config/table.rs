@@ -153,6 +153,7 @@ pub const SECTIONS: &[Section] = &[
             key("rate", within(1.0, 30.0, "frames a second"), "how many are judged"),
             key("stall_seconds", within(0.5, 30.0, "seconds"), "without a frame for so long the camera counts as lost"),
             key("warmup_frames", within(0.0, 100.0, ""), "thrown away after opening, while the camera adjusts"),
+            key("skip_unchanged", Range::Any, "while nobody is there and nothing changes, search one picture a second"),
         ],
     },
     Section {
@@ -173,6 +174,7 @@ pub const SECTIONS: &[Section] = &[
                 Shown::Commented("0.6"),
                 "absent: the score that the model was shipped with",
             ),
+            key("runtime", Range::Any, "\"auto\": in integers where the processor can; \"float\": to compare"),
         ],
     },
     Section {

@@ -10,6 +10,7 @@ use crate::{
     display::texts::Texts,
     policy::{Policy, ShippedPolicy},
     quality::QualityLimits,
+    vision::Runtime,
     visit::VisitSettings,
 };
 
@@ -75,6 +76,8 @@ pub struct CameraConfig {
     pub stall_seconds: f32,
     /// Frames after opening that are thrown away while the camera adjusts.
     pub warmup_frames: u32,
+    /// Whether pictures in which nothing changed are searched for faces only once a second while nobody is there.
+    pub skip_unchanged: bool,
 }
 
 /// Kinds of frame source.
@@ -156,6 +159,7 @@ impl Default for CameraConfig {
             rate: 10.0,
             stall_seconds: 2.0,
             warmup_frames: 5,
+            skip_unchanged: true,
         }
     }
 }
@@ -172,6 +176,8 @@ pub struct ModelsConfig {
     pub liveness: Option<PathBuf>,
     /// Score from which on something is a face; absent: the score the model was shipped with.
     pub detector_score: Option<f32>,
+    /// How the models are run.
+    pub runtime: Runtime,
 }
 
 /// `[visit]`

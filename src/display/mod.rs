@@ -33,6 +33,8 @@ pub enum Screen {
     MoreLight,
     /// Hold still.
     HoldStill,
+    /// Take off mask or sunglasses.
+    ShowFace,
     /// Being looked at; done in tenths, 0 to 10.
     Checking(u8),
     /// Turn the head to the visitor's left; with the notice that showing an ID is the other way.
@@ -55,7 +57,7 @@ pub enum Screen {
 
 impl Screen {
     /// Every screen, for tests and contact sheets.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Idle,
         Self::Waiting,
         Self::ComeCloser,
@@ -63,6 +65,7 @@ impl Screen {
         Self::LookHere,
         Self::MoreLight,
         Self::HoldStill,
+        Self::ShowFace,
         Self::Checking(4),
         Self::TurnLeft,
         Self::TurnRight,
@@ -84,6 +87,7 @@ impl Screen {
             Guidance::Improve(Flaw::LookingAway) => Self::LookHere,
             Guidance::Improve(Flaw::TooDark | Flaw::TooBright) => Self::MoreLight,
             Guidance::Improve(Flaw::Blurred) => Self::HoldStill,
+            Guidance::Improve(Flaw::Covered) => Self::ShowFace,
             Guidance::Checking(share) => Self::Checking((share * 10.0).round().clamp(0.0, 10.0) as u8),
             Guidance::Turn(Ask::Turn(Side::Left)) => Self::TurnLeft,
             Guidance::Turn(Ask::Turn(Side::Right)) => Self::TurnRight,

@@ -177,6 +177,11 @@ fn symbol(canvas: &mut Canvas, screen: Screen, centre: Point, side: u32, backgro
                 pen.stroke(&[(28.0 * cos, 28.0 * sin), (44.0 * cos, 44.0 * sin)], 7.0);
             }
         }
+        // A face with something before its eyes.
+        Screen::ShowFace => {
+            pen.face(0.0, 0.0, 40.0);
+            pen.bar(-34.0, -22.0, 68.0, 18.0);
+        }
         Screen::HoldStill => {
             pen.bar(-28.0, -38.0, 18.0, 76.0);
             pen.bar(10.0, -38.0, 18.0, 76.0);

@@ -14,6 +14,9 @@ use super::{Display, DisplayError, Screen};
 /// Pause before a failed panel is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_secs(2);
 
+/// A panel that takes longer than this to show one screen hangs. A full screen over a slow SPI bus takes a third of a second.
+const LONGEST_DRAW: Duration = Duration::from_secs(5);
+
 /// How the panel is opened, again and again.
 pub type Opener = Box<dyn Fn() -> Result<Box<dyn Display>, DisplayError> + Send>;
 
@@ -27,9 +30,15 @@ struct Shared {
     wanted: Mutex<(Option<Screen>, bool)>,
     changed: Condvar,
     failing: AtomicBool,
+    /// Since when the thread has been at the panel, if it is.
+    drawing: Mutex<Option<Instant>>,
 }
 
 impl Shared {
+    fn drawing(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.drawing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wanted(&self) -> std::sync::MutexGuard<'_, (Option<Screen>, bool)> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,11 +68,13 @@ impl DisplayWorker {
             wanted: Mutex::new((None, false)),
             changed: Condvar::new(),
             failing: AtomicBool::new(false),
+            drawing: Mutex::new(None),
         });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("display".into()).spawn(move || {
             // A driver or a screen that panics costs the panel, not the thread: nobody would draw any more.
             while std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&theirs, &opener))).is_err() {
+                *theirs.drawing() = None;
                 theirs.failing.store(true, Ordering::Relaxed);
                 log::error!(
                     "display: the thread that draws died; it is started again in {} s, and the gate goes on",
@@ -77,12 +88,24 @@ impl DisplayWorker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Asks for a screen; returns at once.
+    /// Asks for a screen; returns at once. Says so, once, when the thread has hung at the panel for [`LONGEST_DRAW`].
     pub fn show(&self, screen: Screen) {
+        self.watch(Instant::now());
         let mut wanted = self.shared.wanted();
         if wanted.0 != Some(screen) {
             wanted.0 = Some(screen);
             self.shared.changed.notify_all();
+        }
+    }
+
+    fn watch(&self, now: Instant) {
+        let Some(since) = *self.shared.drawing() else { return };
+        let hung = now.saturating_duration_since(since);
+        if hung >= LONGEST_DRAW && !self.shared.failing.swap(true, Ordering::Relaxed) {
+            log::error!(
+                "display: the panel has not taken a screen for {} s and may show an old one; the gate goes on without it (are bus and lines wired as configured?)",
+                hung.as_secs()
+            );
         }
     }
 
@@ -124,6 +147,7 @@ fn run(shared: &Shared, opener: &Opener) {
         let (screen, ending) = *wanted;
         drop(wanted);
         if let Some(screen) = screen.filter(|s| shown != Some(*s)) {
+            *shared.drawing() = Some(Instant::now());
             let result = match &mut panel {
                 Some(panel) => panel.show(screen),
                 None => opener().and_then(|mut opened| {
@@ -133,10 +157,13 @@ fn run(shared: &Shared, opener: &Opener) {
                     Ok(())
                 }),
             };
+            *shared.drawing() = None;
             match result {
                 Ok(()) => {
                     shown = Some(screen);
-                    shared.failing.store(false, Ordering::Relaxed);
+                    if shared.failing.swap(false, Ordering::Relaxed) {
+                        log::info!("display: the panel shows screens again");
+                    }
                 }
                 Err(error) => {
                     if !shared.failing.swap(true, Ordering::Relaxed) {
@@ -174,6 +201,43 @@ mod tests {
         fn describe(&self) -> String {
             "fragile".into()
         }
+    }
+
+    /// Does not come back from its first screen until it is let go.
+    struct Hanging(Arc<Mutex<()>>);
+
+    impl Display for Hanging {
+        fn show(&mut self, _screen: Screen) -> Result<(), DisplayError> {
+            drop(self.0.lock().unwrap());
+            Ok(())
+        }
+
+        fn describe(&self) -> String {
+            "hanging".into()
+        }
+    }
+
+    #[test]
+    fn a_panel_that_hangs_is_noticed_and_forgiven_when_it_draws_again() {
+        let held: Arc<Mutex<()>> = Arc::default();
+        let theirs = Arc::clone(&held);
+        let guard = held.lock().unwrap();
+        let worker = DisplayWorker::start(Box::new(move || Ok(Box::new(Hanging(Arc::clone(&theirs)))))).unwrap();
+        let wait = |what: &dyn Fn() -> bool| {
+            let until = Instant::now() + Duration::from_secs(10);
+            while !what() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(what());
+        };
+        worker.show(Screen::Idle);
+        wait(&|| worker.shared.drawing().is_some());
+        worker.watch(Instant::now() + LONGEST_DRAW.mul_f32(0.5));
+        assert!(!worker.failing(), "a slow panel is not a hanging one");
+        worker.watch(Instant::now() + LONGEST_DRAW);
+        assert!(worker.failing());
+        drop(guard);
+        wait(&|| !worker.failing());
     }
 
     #[test]

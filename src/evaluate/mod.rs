@@ -25,7 +25,7 @@ use std::path::Path;
 use crate::{
     age::AgeEstimate,
     picture,
-    vision::{AgeModel, Chip, Detector, FaceReading, LivenessModel, ModelError, nearest},
+    vision::{AgeModel, Chip, Detector, FaceReading, LivenessModel, ModelError, Runtime, nearest},
 };
 use dataset::{Dataset, Rejected, Sample};
 use people::{Thumbnail, people};
@@ -55,8 +55,13 @@ impl Eyes {
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn load(detector: Option<&Path>, age: Option<&Path>, liveness: Option<&Path>) -> Result<Self, ModelError> {
-        let (detector, age) = (Detector::load(detector)?, AgeModel::load(age)?);
+    pub fn load(
+        detector: Option<&Path>,
+        age: Option<&Path>,
+        liveness: Option<&Path>,
+        runtime: Runtime,
+    ) -> Result<Self, ModelError> {
+        let (detector, age) = (Detector::load_for(detector, runtime)?, AgeModel::load_for(age, runtime)?);
         Ok(Self { detector, age, liveness: LivenessModel::load(liveness)? })
     }
 
@@ -128,7 +133,7 @@ pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
                 }
                 Ok(picture) => match eyes.read(&picture, sample.input)? {
                     None => Outcome::Faceless(sample),
-                    Some(FaceReading { age, female }) => {
+                    Some(FaceReading { age, female, .. }) => {
                         let reading = Reading { sample, estimate: age, female, person: 0 };
                         Outcome::Read(Box::new(reading), Thumbnail::of(&picture))
                     }

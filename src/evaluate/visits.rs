@@ -154,11 +154,14 @@ impl Recording {
             Err(flaw) => Ok(Err(flaw)),
             Ok(weight) => {
                 let good = self.good_views().count();
-                let estimate = eyes.age.read(&chip.turned_for(good))?.age;
+                let reading = eyes.age.read(&chip.turned_for(good))?;
+                if reading.covered.is_covered() {
+                    return Ok(Err(Flaw::Covered));
+                }
                 let bounds = self.bounds.filter(|_| setting.liveness != LivenessMode::Off);
                 let bounds = bounds.map(|bounds| followed(&bounds, &self.landmarks, &moved));
                 let liveness = bounds.map(|bounds| eyes.liveness.read(picture, &bounds)).transpose()?;
-                Ok(Ok(GoodView { estimate, weight, liveness }))
+                Ok(Ok(GoodView { estimate: reading.age, weight, liveness }))
             }
         }
     }

@@ -9,7 +9,7 @@ use image::RgbImage;
 
 use super::{
     Point,
-    model_file::{ModelError, ModelFile, ModelIdentity},
+    model_file::{ModelError, ModelFile, ModelIdentity, Runtime},
 };
 
 static EMBEDDED: &[u8] = include_bytes!("../../models/face-detector.onnx");
@@ -98,7 +98,7 @@ impl Detector {
     /// # Errors
     /// Only if the build embedded a broken file.
     pub fn embedded() -> Result<Self, ModelError> {
-        Self::from_bytes("embedded face-detector.onnx", EMBEDDED)
+        Self::load(None)
     }
 
     /// Loads the model at `path`, or the embedded one.
@@ -106,18 +106,32 @@ impl Detector {
     /// # Errors
     /// See [`ModelError`]: the file is unreadable, no model, or another kind of model.
     pub fn load(path: Option<&Path>) -> Result<Self, ModelError> {
+        Self::load_for(path, Runtime::Auto)
+    }
+
+    /// As [`Self::load`], to be run in this way.
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    pub fn load_for(path: Option<&Path>, runtime: Runtime) -> Result<Self, ModelError> {
         match path {
-            None => Self::embedded(),
-            Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?),
+            None => Self::from_bytes("embedded face-detector.onnx", EMBEDDED, runtime),
+            Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?, runtime),
         }
+    }
+
+    /// How the model is run, for people: in integers and by which instructions, or in float and why.
+    #[must_use]
+    pub fn runs(&self) -> String {
+        self.file.runs()
     }
 
     /// Loads a model from the bytes of its file; `label` names it in messages.
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn from_bytes(label: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        let file = ModelFile::load(label, bytes, "agegate-face-detector", |width, height| {
+    pub fn from_bytes(label: &str, bytes: &[u8], runtime: Runtime) -> Result<Self, ModelError> {
+        let file = ModelFile::load(label, bytes, "agegate-face-detector", runtime, |width, height| {
             [8, 16, 32]
                 .map(|stride| vec![1, CHANNELS, height.div_ceil(stride) as usize, width.div_ceil(stride) as usize])
                 .to_vec()

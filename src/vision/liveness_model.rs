@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     align::Similarity,
     detector::BoundingBox,
-    model_file::{Metadata, ModelError, ModelFile, ModelIdentity},
+    model_file::{Metadata, ModelError, ModelFile, ModelIdentity, Runtime},
 };
 
 static EMBEDDED: &[u8] = include_bytes!("../../models/liveness.onnx");
@@ -70,7 +70,8 @@ impl LivenessModel {
     /// See [`ModelError`].
     pub fn from_bytes(label: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         let crops = |metadata: &Metadata<'_>| Ok(scales(metadata)?.len());
-        let file = ModelFile::load_stacked(label, bytes, "agegate-liveness", crops, |_, _| vec![vec![1, 1]])?;
+        let outputs = |_, _| vec![vec![1, 1]];
+        let file = ModelFile::load_stacked(label, bytes, "agegate-liveness", Runtime::Auto, crops, outputs)?;
         if file.input.width != file.input.height {
             return Err(file.metadata().wrong("input_height", format!("{}, as wide as high", file.input.width)));
         }

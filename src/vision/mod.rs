@@ -12,15 +12,16 @@
 pub mod age_model;
 pub mod align;
 pub mod detector;
+mod integer;
 pub mod liveness_model;
 pub mod model_file;
 pub mod turn_points;
 
-pub use age_model::{AgeModel, FaceReading};
+pub use age_model::{AgeModel, Covered, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
 pub use liveness_model::{LivenessModel, LivenessScore};
-pub use model_file::{ModelError, ModelIdentity};
+pub use model_file::{ModelError, ModelIdentity, Runtime};
 pub use turn_points::TurnPoints;
 
 /// A point in pixels.

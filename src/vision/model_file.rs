@@ -5,8 +5,11 @@
 
 use std::{collections::BTreeMap, fmt, io::Cursor, path::Path, str::FromStr, sync::Arc};
 
+use agegate_kernels::Path as KernelPath;
 use image::RgbImage;
 use tract_onnx::prelude::*;
+
+use super::integer::IntegerNet;
 
 /// Largest model file that is read, in bytes: a bound on memory, an order of magnitude above what fits the purpose.
 pub const MAX_MODEL_BYTES: u64 = 32 * 1024 * 1024;
@@ -89,6 +92,24 @@ impl fmt::Display for ModelIdentity {
     }
 }
 
+/// How a model is to be run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// In integers where the processor has instructions for it and the file is calibrated for it, else in float.
+    #[default]
+    Auto,
+    /// In float, by tract: for comparison, and for whoever wants the figures of a machine that has no such instructions.
+    Float,
+}
+
+/// What runs a model.
+enum Engine {
+    Integer(Box<IntegerNet>),
+    /// tract's plan, and why it is not done in integers.
+    Float(Arc<TypedRunnableModel>, String),
+}
+
 /// A loaded model: a plan to run, and its metadata.
 pub(super) struct ModelFile {
     /// Path, or "embedded", for messages.
@@ -96,7 +117,7 @@ pub(super) struct ModelFile {
     pub(super) identity: ModelIdentity,
     pub(super) input: InputFormat,
     metadata: BTreeMap<String, String>,
-    plan: Arc<TypedRunnableModel>,
+    engine: Engine,
 }
 
 /// How pictures become the input tensor `[1, 3 * pictures, height, width]`: RGB, `(value - mean) / std`, one after the other.
@@ -127,9 +148,10 @@ impl ModelFile {
         label: &str,
         bytes: &[u8],
         name: &'static str,
+        runtime: Runtime,
         outputs: impl FnOnce(u32, u32) -> Vec<Vec<usize>>,
     ) -> Result<Self, ModelError> {
-        Self::load_stacked(label, bytes, name, |_| Ok(1), outputs)
+        Self::load_stacked(label, bytes, name, runtime, |_| Ok(1), outputs)
     }
 
     /// The same for a model that sees as many pictures at once as its metadata says.
@@ -137,20 +159,15 @@ impl ModelFile {
         label: &str,
         bytes: &[u8],
         name: &'static str,
+        runtime: Runtime,
         pictures: impl FnOnce(&Metadata<'_>) -> Result<usize, ModelError>,
         outputs: impl FnOnce(u32, u32) -> Vec<Vec<usize>>,
     ) -> Result<Self, ModelError> {
         let refuse = |error: TractError| ModelError::NotRunnable { model: label.into(), detail: one_line(&error) };
-        let parsed = guarded(label, || tract_onnx::onnx().model_for_read(&mut Cursor::new(bytes)).map_err(refuse))?;
-        let metadata: BTreeMap<String, String> = parsed
-            .properties
-            .iter()
-            .filter_map(|(key, value)| {
-                let key = key.strip_prefix("onnx.metadata_props.")?;
-                let text = value.try_as_plain_ram().ok()?.as_slice::<String>().ok()?.first()?.clone();
-                Some((key.to_owned(), text))
-            })
-            .collect();
+        let onnx = tract_onnx::onnx();
+        let file = guarded(label, || onnx.proto_model_for_read(&mut Cursor::new(bytes)).map_err(refuse))?;
+        let metadata: BTreeMap<String, String> =
+            file.metadata_props.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
         let reader = Metadata { label, values: &metadata };
         reader.exactly("name", name)?;
         reader.exactly("layout", "NCHW")?;
@@ -162,26 +179,47 @@ impl ModelFile {
             mean: reader.number("mean")?,
             std: reader.number("std")?,
         };
-        if input.std == 0.0 {
+        if !(input.std.is_finite() && input.std != 0.0 && input.mean.is_finite()) {
             return Err(reader.wrong("std", "a number other than 0"));
         }
         let version = reader.text("version")?;
+        let scales = reader.scales()?;
 
-        let wanted_input = vec![1, 3 * input.pictures, input.height as usize, input.width as usize];
-        let plan = guarded(label, || {
-            let typed = parsed.into_typed().map_err(refuse)?;
-            check_shapes(label, "input", &facts(&typed, true), &[wanted_input])?;
-            check_shapes(label, "output", &facts(&typed, false), &outputs(input.width, input.height))?;
-            typed.into_optimized().and_then(IntoRunnable::into_runnable).map_err(refuse)
+        let wanted_outputs = outputs(input.width, input.height);
+        let integer = guarded(label, || {
+            Ok(match (runtime, KernelPath::best()) {
+                (Runtime::Float, _) => Err("it was asked for".to_owned()),
+                (Runtime::Auto, _) if input.pictures > 1 => Err("it sees several pictures at once".to_owned()),
+                (Runtime::Auto, None) => Err("this processor has no instructions for it".to_owned()),
+                (Runtime::Auto, Some(path)) => IntegerNet::build(&file, input, &scales, path),
+            })
         })?;
+        let engine = match integer {
+            Ok(net) if net.shapes() == wanted_outputs => Engine::Integer(Box::new(net)),
+            other => {
+                let why = other.err().unwrap_or_else(|| "its outputs have other shapes".into());
+                let plan = guarded(label, || {
+                    let wanted_input = vec![1, 3 * input.pictures, input.height as usize, input.width as usize];
+                    let typed =
+                        onnx.model_for_proto_model(&file).and_then(InferenceModelExt::into_typed).map_err(refuse)?;
+                    check_shapes(label, "input", &facts(&typed, true), &[wanted_input])?;
+                    check_shapes(label, "output", &facts(&typed, false), &wanted_outputs)?;
+                    typed.into_optimized().and_then(IntoRunnable::into_runnable).map_err(refuse)
+                })?;
+                Engine::Float(plan, why)
+            }
+        };
         let hash = blake3::hash(bytes).to_hex()[..16].to_owned();
-        Ok(Self {
-            label: label.into(),
-            identity: ModelIdentity { name: name.into(), version, hash },
-            input,
-            metadata,
-            plan,
-        })
+        let identity = ModelIdentity { name: name.into(), version, hash };
+        Ok(Self { label: label.into(), identity, input, metadata, engine })
+    }
+
+    /// How the model is run, for people: "integers by NEON with dot product", or "float, because ...".
+    pub(super) fn runs(&self) -> String {
+        match &self.engine {
+            Engine::Integer(net) => net.path().to_string(),
+            Engine::Float(_, why) => format!("float, because {why}"),
+        }
     }
 
     pub(super) fn metadata(&self) -> Metadata<'_> {
@@ -197,27 +235,39 @@ impl ModelFile {
     pub(super) fn run_stacked(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, ModelError> {
         debug_assert_eq!(images.len(), self.input.pictures);
         debug_assert!(images.iter().all(|i| i.dimensions() == (self.input.width, self.input.height)));
+        let values = match (&self.engine, images) {
+            (Engine::Integer(net), [image]) => net.run(image),
+            (Engine::Float(plan, _), images) => self.run_float(plan, images)?,
+            (Engine::Integer(_), _) => {
+                let detail = format!("it sees one picture, and was given {}", images.len());
+                return Err(ModelError::Run { model: self.label.clone(), detail });
+            }
+        };
+        if values.iter().flatten().all(|v| v.is_finite()) {
+            return Ok(values);
+        }
+        Err(ModelError::Run { model: self.label.clone(), detail: "it answered with a number that is none".into() })
+    }
+
+    fn run_float(&self, plan: &Arc<TypedRunnableModel>, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, ModelError> {
         let failed = |error: TractError| ModelError::Run { model: self.label.clone(), detail: one_line(&error) };
-        let outputs = self.plan.run(tvec!(self.input.tensor(images).into_tvalue())).map_err(failed)?;
-        outputs
-            .iter()
-            .map(|value| {
-                let values =
-                    value.try_as_plain_ram().and_then(|view| Ok(view.as_slice::<f32>()?.to_vec())).map_err(failed)?;
-                if values.iter().all(|v| v.is_finite()) {
-                    Ok(values)
-                } else {
-                    Err(ModelError::Run {
-                        model: self.label.clone(),
-                        detail: "it answered with a number that is none".into(),
-                    })
-                }
-            })
-            .collect()
+        let outputs = plan.run(tvec!(self.input.tensor(images).into_tvalue())).map_err(failed)?;
+        let values = |value: &TValue| value.try_as_plain_ram().and_then(|view| Ok(view.as_slice::<f32>()?.to_vec()));
+        outputs.iter().map(|value| values(value).map_err(failed)).collect()
     }
 }
 
 impl InputFormat {
+    /// The value of a pixel that the model sees as 0.
+    pub(super) fn mean(&self) -> f32 {
+        self.mean
+    }
+
+    /// Steps of a pixel in 1 of the model's input.
+    pub(super) fn std(&self) -> f32 {
+        self.std
+    }
+
     fn tensor(&self, images: &[RgbImage]) -> Tensor {
         let plane = (self.width * self.height) as usize;
         let channels = 3 * self.pictures;
@@ -266,6 +316,12 @@ impl Metadata<'_> {
         let expected = || self.wrong(key, format!("{count} positive numbers with commas"));
         let found: Option<Vec<f32>> = self.text(key)?.split(',').map(|n| n.trim().parse().ok()).collect();
         found.filter(|n| n.len() == count && n.iter().all(|v: &f32| v.is_finite() && *v > 0.0)).ok_or_else(expected)
+    }
+
+    /// Scales of the activations; none where the file was not calibrated.
+    fn scales(&self) -> Result<Vec<f32>, ModelError> {
+        let Some(text) = self.values.get("activation_scales") else { return Ok(Vec::new()) };
+        self.numbers("activation_scales", text.split(',').count())
     }
 
     fn within(&self, key: &'static str, low: u32, high: u32) -> Result<u32, ModelError> {

@@ -8,7 +8,7 @@ use image::RgbImage;
 use super::{
     Point,
     align::{Chip, Similarity, TEMPLATE},
-    model_file::{ModelError, ModelFile, ModelIdentity},
+    model_file::{ModelError, ModelFile, ModelIdentity, Runtime},
 };
 
 static EMBEDDED: &[u8] = include_bytes!("../../models/turn-points.onnx");
@@ -30,7 +30,7 @@ impl TurnPoints {
     /// # Errors
     /// See [`ModelError`].
     pub fn from_bytes(label: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        let file = ModelFile::load(label, bytes, "agegate-turn-points", |_, _| vec![vec![1, 10]])?;
+        let file = ModelFile::load(label, bytes, "agegate-turn-points", Runtime::Auto, |_, _| vec![vec![1, 10]])?;
         if file.input.width != file.input.height {
             return Err(file.metadata().wrong("input_height", format!("{}, as wide as high", file.input.width)));
         }

@@ -1,0 +1,61 @@
+//! Weights in the order in which a kernel reads them.
+//!
+//! A kernel takes, for a tile of output channels, one row of the window after the other, and each row as a segment of bytes that
+//! lie side by side in the map: window width times stored channels, filled up with zeros to a multiple of 16. What it reads
+//! beyond a segment is multiplied by those zeros.
+
+use crate::{Path, map::stored};
+
+/// Bytes that a kernel reads at once.
+pub(crate) const STEP: usize = 16;
+
+/// Shape of weights: `[outputs, inputs, window, window]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    pub(crate) side: usize,
+}
+
+impl Window {
+    /// Length of one row of the window in steps.
+    pub(crate) fn steps(self) -> usize {
+        (self.side * stored(self.inputs)).div_ceil(STEP)
+    }
+}
+
+/// Packs weights for the kernel of `path`.
+pub(crate) fn pack(path: Path, window: Window, weights: &[i8]) -> Vec<i8> {
+    let (_, tile) = path.tile();
+    let block = STEP * tile;
+    let mut packed = vec![0; window.outputs.next_multiple_of(tile) * window.side * window.steps() * STEP];
+    let mut weights = weights.iter();
+    for output in 0..window.outputs {
+        let (group, channel) = (output / tile, output % tile);
+        for input in 0..window.inputs {
+            for row in 0..window.side {
+                let first = (group * window.side + row) * window.steps() * block;
+                for (column, weight) in weights.by_ref().take(window.side).enumerate() {
+                    let byte = column * stored(window.inputs) + input;
+                    let (step, byte) = (byte / STEP, byte % STEP);
+                    let within = match path {
+                        // Channel by channel, 16 bytes of each.
+                        Path::Neon | Path::Portable => channel * STEP + byte,
+                        // Four bytes of each channel, then the next four.
+                        Path::NeonDot | Path::Avx512Vnni => (byte / 4 * tile + channel) * 4 + byte % 4,
+                    };
+                    packed[first + step * block + within] = *weight;
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Sum of the weights of each output: what an offset of 1 in every activation adds.
+pub(crate) fn sums(window: Window, weights: &[i8]) -> Vec<i32> {
+    weights
+        .chunks_exact(window.inputs * window.side * window.side)
+        .map(|channel| channel.iter().map(|w| i32::from(*w)).sum())
+        .collect()
+}
