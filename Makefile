@@ -7,7 +7,7 @@ BINARY = target/release/agegate
 # Whatever the user has set: the scripts look for what was built here.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: all build demo test test-browser lint bench models card policy config install packages packages-test clean board-test board-systemd board-soak soak fuzz arm-test deb
+.PHONY: all build demo test test-browser lint bench models card policy turn-figures turn-noise turn-model config install packages packages-test clean board-test board-systemd board-soak soak fuzz arm-test deb
 
 all: build
 
@@ -66,6 +66,19 @@ policy: build
 	  --max-false-accept $$(sed -n 's/^max_false_accept = //p' models/policy-fast.toml) --out models/policy-fast.toml
 	$(PYTHON) scripts/update_readme.py
 	$(CARGO) build --release --locked
+
+# How often flat pictures pass the turn of the head and people fail it, into docs/turn.md. `turn-noise` measures the noise anew, and
+# `turn-model` makes the net, from TURN_TEACHER (models/train/turn_data.py says what that is).
+turn-figures:
+	$(CARGO) build --release --locked --example turn_errors
+	$(PYTHON) scripts/turn_figures.py
+
+turn-noise:
+	$(CARGO) build --release --locked --example turn_points
+	cd models/train && $(PYTHON) turn_noise.py ../../examples/turn-noise.json
+
+turn-model: build
+	cd models/train && $(PYTHON) turn_data.py && $(PYTHON) train_turn.py
 
 # The example configuration, as src/config/table.rs has it.
 config: build

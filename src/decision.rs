@@ -41,6 +41,8 @@ pub enum Reason {
     YoungerFaceNear,
     /// Enough good frames, and they do not show a living face.
     NotLive,
+    /// The head was not turned as asked, or what turned was no head.
+    TurnFailed,
     /// Time ran out without enough good frames.
     PoorView,
     /// Refused too often in a row.
@@ -67,6 +69,7 @@ impl fmt::Display for Reason {
             Self::SurelyMinor => "surely-minor",
             Self::YoungerFaceNear => "younger-face-near",
             Self::NotLive => "not-live",
+            Self::TurnFailed => "turn-failed",
             Self::PoorView => "poor-view",
             Self::TooManyTries => "too-many-tries",
             Self::LeftEarly => "left-early",

@@ -1,19 +1,26 @@
 //! From a frame to a step of the visit: detect, judge the view, estimate, follow. No device and no clock in it, so the
 //! daemon, `agegate demo` and `agegate replay` share it.
 
-use std::time::{Duration, Instant};
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::{Duration, Instant},
+};
 
 use crate::{
     camera::{self, turn_watch::TurnWatch, turned::Turn},
     change::ChangeWatch,
     config::{Config, LivenessMode},
     frame::Frame,
+    liveness::{
+        Side,
+        turn::{Failure, TurnLimits},
+    },
     measured::{MeasuredWith, Models, liveness_statement, statement},
     policy::{GoodView, Policy, Reason},
     quality::{self, Flaw, QualityLimits},
     still_faces::StillFaces,
-    vision::{AgeModel, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, nearest},
-    visit::{Decision, SeenFace, Sighting, Step, VisitTracker},
+    vision::{AgeModel, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, Point, TurnPoints, nearest},
+    visit::{Decision, Question, SeenFace, Sighting, Step, VisitTracker},
 };
 
 /// Another face is near enough to slip in from this share of the nearest face's height on, wherever in the frame it is: faces
@@ -56,6 +63,11 @@ pub struct Judge {
     /// Where a living face is asked for.
     liveness: Option<LivenessModel>,
     mode: LivenessMode,
+    /// Where a turn of the head is asked for.
+    points: Option<TurnPoints>,
+    turns: usize,
+    /// Visitors in a row who turned to the wrong side.
+    wrong_sides: u32,
     score: f32,
     quality: QualityLimits,
     policy: Policy,
@@ -134,13 +146,21 @@ impl Judge {
         let (turn, turn_watch) = (camera::turn(&config.camera), TurnWatch::default());
         let (region, still) = (Region(config.camera.region), StillFaces::default());
         let quality = config.quality;
-        let mode = config.liveness.mode;
+        let (mode, turns) = (config.liveness.mode, config.liveness.turns);
+        let points = (mode == LivenessMode::Turn).then(TurnPoints::embedded).transpose()?;
+        let tracker = match &points {
+            None => tracker,
+            Some(_) => tracker.asking(Question { limits: TurnLimits::default(), turns, side: Box::new(chance) }),
+        };
         let change = config.camera.skip_unchanged.then(ChangeWatch::default);
         Ok(Self {
             detector,
             age,
             liveness,
             mode,
+            points,
+            turns,
+            wrong_sides: 0,
             score,
             quality,
             policy,
@@ -163,6 +183,7 @@ impl Judge {
         };
         models(self) == models(other)
             && self.mode == other.mode
+            && self.turns == other.turns
             && self.score == other.score
             && self.quality == other.quality
             && self.policy == other.policy
@@ -197,6 +218,12 @@ impl Judge {
         self.liveness.as_ref().map(LivenessModel::identity)
     }
 
+    /// The points net in use; none where no turn of the head is asked for.
+    #[must_use]
+    pub fn turn_model(&self) -> Option<&ModelIdentity> {
+        self.points.as_ref().map(TurnPoints::identity)
+    }
+
     /// How a living face is asked for.
     #[must_use]
     pub fn liveness_mode(&self) -> LivenessMode {
@@ -227,6 +254,15 @@ impl Judge {
         self.tracker.is_empty()
     }
 
+    /// Asks for this side always: so that a recording is judged the same every time.
+    pub fn ask_always_for(&mut self, side: Side) {
+        if self.points.is_some() {
+            let tracker = VisitTracker::new(self.tracker.settings(), self.policy.clone());
+            let limits = TurnLimits::default();
+            self.tracker = tracker.asking(Question { limits, turns: self.turns, side: Box::new(move || side) });
+        }
+    }
+
     /// Judges a frame.
     ///
     /// # Errors
@@ -234,7 +270,7 @@ impl Judge {
     pub fn frame(&mut self, frame: &Frame) -> Result<Judged, ModelError> {
         let started = Instant::now();
         if self.may_skip(frame) {
-            let sighting = Sighting { at: frame.captured, nearest: None, doubtful_companion: false };
+            let sighting = Sighting { at: frame.captured, nearest: None, doubtful_companion: false, several: false };
             let (step, dark) = (self.tracker.observe(sighting), is_dark(&frame.pixels));
             return Ok(Judged {
                 step,
@@ -254,12 +290,17 @@ impl Judge {
         self.look_turned(frame, faces.is_empty())?;
         let detected = started.elapsed();
         let mut view = None;
-        let mut companion = false;
+        let (mut companion, mut several) = (false, false);
         let living = self.living(&faces, frame.captured);
         let seen = match nearest(&living).filter(|face| self.is_visitor(face, frame)) {
             None => None,
             Some(face) if !self.tracker.wants_estimates() => {
-                Some(SeenFace { bounds: face.bounds, view: Err(Flaw::TooFar) })
+                Some(SeenFace { bounds: face.bounds, view: Err(Flaw::TooFar), points: None })
+            }
+            Some(face) if self.tracker.is_turning() => {
+                several = faces.iter().any(|other| is_companion(face, other));
+                let points = self.points(face, frame)?;
+                Some(SeenFace { bounds: face.bounds, view: Err(Flaw::LookingAway), points })
             }
             Some(face) => {
                 let seen = self.view(face, frame)?;
@@ -267,11 +308,13 @@ impl Judge {
                 if seen.is_ok() {
                     companion = self.doubtful_companion(face, &faces, frame)?;
                 }
-                Some(SeenFace { bounds: face.bounds, view: seen })
+                let points = if seen.is_ok() { self.points(face, frame)? } else { None };
+                Some(SeenFace { bounds: face.bounds, view: seen, points })
             }
         };
-        let sighting = Sighting { at: frame.captured, nearest: seen, doubtful_companion: companion };
+        let sighting = Sighting { at: frame.captured, nearest: seen, doubtful_companion: companion, several };
         let step = self.tracker.observe(sighting);
+        self.note_turn(step.decision.as_ref());
         Ok(Judged {
             dark: is_dark(&frame.pixels),
             step,
@@ -280,6 +323,29 @@ impl Judge {
             view,
             times: [detected, started.elapsed() - detected],
         })
+    }
+
+    /// The points that a turn goes by, where one is asked for.
+    fn points(&self, face: &Face, frame: &Frame) -> Result<Option<[Point; 5]>, ModelError> {
+        match &self.points {
+            None => Ok(None),
+            Some(net) => net.find(&frame.pixels, &face.landmarks),
+        }
+    }
+
+    /// Says why a turn failed, and what it may mean that one after the other goes to the wrong side.
+    fn note_turn(&mut self, decision: Option<&Decision>) {
+        if let Some(failure) = self.tracker.take_failure() {
+            log::info!("the turn of the head failed: {failure:?}");
+            self.wrong_sides = if failure == Failure::WrongSide { self.wrong_sides + 1 } else { self.wrong_sides };
+            if failure == Failure::WrongSide && self.wrong_sides == 3 {
+                log::warn!(
+                    "three visitors in a row turned to the wrong side: does the camera show them as a mirror does? Then change `mirror` in [camera]"
+                );
+            }
+        } else if decision.is_some_and(|d| d.outcome == crate::policy::Outcome::Allow) {
+            self.wrong_sides = 0;
+        }
     }
 
     /// Ends the visit for a reason outside it. Never an `Allow`.
@@ -365,6 +431,11 @@ impl Judge {
         }
         Ok(false)
     }
+}
+
+/// A side by chance. The keys of a `RandomState` come from the system's source of chance.
+fn chance() -> Side {
+    Side::of(RandomState::new().hash_one(0u8) & 1 == 1)
 }
 
 /// Whether another face belongs to somebody who could slip in with the visitor.

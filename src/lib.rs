@@ -30,6 +30,7 @@ pub mod frame;
 pub mod gate;
 pub mod gpio;
 pub mod judge;
+pub mod liveness;
 pub mod living;
 pub mod made;
 pub mod measured;

@@ -7,6 +7,9 @@
 //!     +-----------------------+
 //! ```
 //!
+//! Where a turn of the head is asked for, evidence that would do for `Allow` leads to `Turning`, and from there back to `Watching` with
+//! nothing in hand but the proof of the turn: the age is judged twice, before it and after it, of a face that never left its place.
+//!
 //! What is absent: no path leads from an error, a lost face or a jump of the clock to `Allow`; only
 //! [`Evidence::judge`] says `Allow`, and only out of good frames that show a living face where the policy asks for one.
 
@@ -15,9 +18,13 @@ use std::time::Duration;
 use crate::{
     age::AgeGroup,
     evidence::{Allowance, Refused},
+    liveness::{
+        Ask, Glimpse, Progress, Side, Turn, Turned,
+        turn::{Failure, Sight, TurnLimits},
+    },
     policy::{Evidence, GoodView, Outcome, Policy, Reason, Verdict},
     quality::Flaw,
-    vision::BoundingBox,
+    vision::{BoundingBox, Point},
 };
 
 /// How visits are run.
@@ -44,6 +51,8 @@ pub struct SeenFace {
     pub bounds: BoundingBox,
     /// What it shows, or why it cannot be judged.
     pub view: Result<GoodView, Flaw>,
+    /// Its five points as the turn of the head sees them; `None` where none is asked for, or they cannot be told.
+    pub points: Option<[Point; 5]>,
 }
 
 /// What a frame showed.
@@ -55,6 +64,8 @@ pub struct Sighting {
     pub nearest: Option<SeenFace>,
     /// Whether another face is close by that is not surely old enough or cannot be judged.
     pub doubtful_companion: bool,
+    /// Whether any other face is close by.
+    pub several: bool,
 }
 
 /// A decision and what it rests on; one for each visit.
@@ -93,6 +104,8 @@ pub enum Guidance {
     Decided(Outcome),
     /// Referred, for the want of a living face.
     NotLive,
+    /// Asked to turn the head, or back.
+    Turn(Ask),
 }
 
 impl Guidance {
@@ -117,6 +130,7 @@ pub struct Step {
 enum State {
     Empty,
     Watching(Watch),
+    Turning(Watch, Box<Turn>),
     Decided { told: Guidance, last_seen: Duration, last_box: BoundingBox },
 }
 
@@ -126,6 +140,43 @@ struct Watch {
     last_box: BoundingBox,
     evidence: Evidence,
     attempt: u32,
+    /// Since when this evidence is gathered: since the visit began, or since the turn.
+    since: Duration,
+    /// Points of the face seen from the front.
+    front: Vec<[Point; 5]>,
+    /// What was seen before the turn, and the proof of it.
+    before: Option<(Evidence, Turned)>,
+}
+
+impl Watch {
+    /// Good frames, those before the turn among them.
+    fn frames(&self) -> usize {
+        self.evidence.frames() + self.before.as_ref().map_or(0, |(before, _)| before.frames())
+    }
+}
+
+/// The turn of the head that is asked for before an `Allow`.
+pub struct Question {
+    /// What counts as a turn.
+    pub limits: TurnLimits,
+    /// How many turns, one after the other.
+    pub turns: usize,
+    /// Chance: the side of the next one.
+    pub side: Box<dyn FnMut() -> Side + Send>,
+}
+
+/// Why the turn of the head does not stand in the way of an `Allow`.
+enum Answered {
+    NotAsked,
+    By(Turned),
+}
+
+impl Answered {
+    fn and(self, allowance: Allowance) -> (Outcome, Reason) {
+        match self {
+            Self::NotAsked | Self::By(_) => allowance.into(),
+        }
+    }
 }
 
 /// Follows visits through the frames.
@@ -135,6 +186,8 @@ pub struct VisitTracker {
     state: State,
     last_frame: Option<Duration>,
     tries: Tries,
+    question: Option<Question>,
+    last_failure: Option<Failure>,
 }
 
 /// Refused tries in a row. Nobody is recognised, so the budget is the place's, not the person's.
@@ -162,7 +215,25 @@ impl VisitTracker {
     /// A tracker with nobody before the camera.
     #[must_use]
     pub fn new(settings: VisitSettings, policy: Policy) -> Self {
-        Self { settings, policy, state: State::Empty, last_frame: None, tries: Tries::default() }
+        let tries = Tries::default();
+        Self { settings, policy, state: State::Empty, last_frame: None, tries, question: None, last_failure: None }
+    }
+
+    /// The same, with a turn of the head before every `Allow`.
+    #[must_use]
+    pub fn asking(self, question: Question) -> Self {
+        Self { question: Some(question), ..self }
+    }
+
+    /// Whether the head is being turned: the points of the face are wanted then, whatever the view is worth, and no estimate.
+    #[must_use]
+    pub fn is_turning(&self) -> bool {
+        matches!(self.state, State::Turning(..))
+    }
+
+    /// Why the last turn failed that did, once.
+    pub fn take_failure(&mut self) -> Option<Failure> {
+        self.last_failure.take()
     }
 
     /// How visits are run.
@@ -188,7 +259,7 @@ impl VisitTracker {
     pub fn good_frames(&self) -> usize {
         match &self.state {
             State::Watching(watch) => watch.evidence.frames(),
-            State::Empty | State::Decided { .. } => 0,
+            State::Empty | State::Turning(..) | State::Decided { .. } => 0,
         }
     }
 
@@ -206,6 +277,7 @@ impl VisitTracker {
         match std::mem::replace(&mut self.state, State::Empty) {
             State::Empty => self.begin(sighting),
             State::Watching(watch) => self.watch(watch, sighting),
+            State::Turning(watch, turn) => self.turning(watch, turn, &sighting),
             State::Decided { told, last_seen, last_box } => self.after(told, last_seen, last_box, &sighting),
         }
     }
@@ -213,7 +285,9 @@ impl VisitTracker {
     /// Ends the visit because of something outside it: a lost camera, a failed model, a stop. Never an `Allow`.
     pub fn abort(&mut self, reason: Reason, at: Duration) -> Option<Decision> {
         match std::mem::replace(&mut self.state, State::Empty) {
-            State::Watching(watch) => Some(self.conclude(&watch, Outcome::NoDecision, reason, at)),
+            State::Watching(watch) | State::Turning(watch, _) => {
+                Some(self.conclude(&watch, Outcome::NoDecision, reason, at))
+            }
             State::Empty | State::Decided { .. } => None,
         }
     }
@@ -232,6 +306,9 @@ impl VisitTracker {
             last_box: face.bounds,
             evidence: Evidence::default(),
             attempt,
+            since: sighting.at,
+            front: Vec::new(),
+            before: None,
         };
         if attempt > self.settings.max_tries {
             return self.refuse(&watch, Refused::Refer, Reason::TooManyTries, sighting.at);
@@ -261,9 +338,10 @@ impl VisitTracker {
         match face.view {
             Err(flaw) => self.look_on(watch, Some(flaw), at),
             Ok(view) => {
+                watch.front.extend(face.points);
                 watch.evidence.add(view, sighting.doubtful_companion);
                 match watch.evidence.judge(&self.policy, self.settings.good_frames, self.settings.most_frames) {
-                    Verdict::Allow(allowance) => self.allow(&watch, allowance, at),
+                    Verdict::Allow(allowance) => self.ask_or_allow(watch, allowance, at),
                     Verdict::Refused(refused, reason) => self.refuse(&watch, refused, reason, at),
                     Verdict::Open => self.look_on(watch, None, at),
                 }
@@ -271,9 +349,71 @@ impl VisitTracker {
         }
     }
 
+    /// Asks for the turn of the head where one is asked for and has not been made; or allows.
+    fn ask_or_allow(&mut self, mut watch: Watch, allowance: Allowance, at: Duration) -> Step {
+        let Some(question) = &mut self.question else { return self.allow(&watch, allowance, Answered::NotAsked, at) };
+        if let Some((before, turned)) = watch.before.take() {
+            let step = self.allow(&watch, allowance, Answered::By(turned), at);
+            // The frames before the turn count in the record as well.
+            let decision = step.decision.map(|d| Decision { frames: d.frames + before.frames(), ..d });
+            return Step { decision, ..step };
+        }
+        let sides = (0..question.turns.max(1)).map(|_| (question.side)()).collect();
+        match Turn::new(question.limits, sides, &watch.front, at) {
+            Some(turn) => self.state = State::Turning(watch, Box::new(turn)),
+            // Not seen from the front often enough to know a turn by.
+            None if at.saturating_sub(watch.since) >= self.settings.decide_within => {
+                return self.refuse(&watch, Refused::Refer, Reason::TurnFailed, at);
+            }
+            None => self.state = State::Watching(watch),
+        }
+        Step { guidance: self.guidance(None), decision: None }
+    }
+
+    /// Follows the turn. What is lost, changed or failed never comes back to an `Allow`.
+    fn turning(&mut self, mut watch: Watch, mut turn: Box<Turn>, sighting: &Sighting) -> Step {
+        let at = sighting.at;
+        let gone = at.saturating_sub(watch.last_seen);
+        // A head that is turned far is not found for a while: that fails a try before it ends the visit.
+        let turned_far = self.question.as_ref().map_or(Duration::ZERO, |question| 3 * question.limits.gap);
+        let lost_after = self.settings.lost_after.max(turned_far);
+        if gone >= lost_after {
+            let decision = self.conclude(&watch, Outcome::NoDecision, Reason::LeftEarly, at);
+            return Step { guidance: Guidance::Idle, decision: Some(decision) };
+        }
+        let sight = match &sighting.nearest {
+            None => Sight::Nothing,
+            Some(face) if !same_person(&watch.last_box, &face.bounds, gone) => {
+                let decision = self.conclude(&watch, Outcome::NoDecision, Reason::PersonChanged, at);
+                return Step { guidance: Guidance::Idle, decision: Some(decision) };
+            }
+            Some(face) => {
+                (watch.last_seen, watch.last_box) = (at, face.bounds);
+                match face.points {
+                    _ if sighting.several => Sight::Several,
+                    Some(points) => Sight::Face(points),
+                    None => Sight::Nothing,
+                }
+            }
+        };
+        if let Progress::Failed(why) = turn.observe(Glimpse { at, sight }) {
+            self.last_failure = Some(why);
+            return self.refuse(&watch, Refused::Refer, Reason::TurnFailed, at);
+        }
+        match turn.turned() {
+            None => self.state = State::Turning(watch, turn),
+            Some(turned) => {
+                watch.before = Some((std::mem::take(&mut watch.evidence), turned));
+                watch.since = at;
+                self.state = State::Watching(watch);
+            }
+        }
+        Step { guidance: self.guidance(None), decision: None }
+    }
+
     /// Goes on watching, unless the time is up.
     fn look_on(&mut self, watch: Watch, flaw: Option<Flaw>, at: Duration) -> Step {
-        if at.saturating_sub(watch.began) >= self.settings.decide_within {
+        if at.saturating_sub(watch.since) >= self.settings.decide_within {
             let reason = watch.evidence.reason_in_the_end(&self.policy, self.settings.good_frames);
             return self.refuse(&watch, Refused::Refer, reason, at);
         }
@@ -294,9 +434,9 @@ impl VisitTracker {
         Step { guidance: told, decision: None }
     }
 
-    /// The only way to `Allow`: with the evidence's own word for it.
-    fn allow(&mut self, watch: &Watch, allowance: Allowance, at: Duration) -> Step {
-        let (outcome, reason) = allowance.into();
+    /// The only way to `Allow`: with the evidence's own word for it, and the turn's where one is asked for.
+    fn allow(&mut self, watch: &Watch, allowance: Allowance, answered: Answered, at: Duration) -> Step {
+        let (outcome, reason) = answered.and(allowance);
         self.decide(watch, outcome, reason, at)
     }
 
@@ -317,17 +457,22 @@ impl VisitTracker {
             (Outcome::Allow, _) => self.tries = Tries::default(),
             (_, Reason::TooManyTries | Reason::CameraLost | Reason::ModelFailed | Reason::Stopped) => {}
             // Whoever was not looked at at all has not tried.
-            (Outcome::NoDecision, _) if watch.evidence.frames() == 0 => {}
+            (Outcome::NoDecision, _) if watch.frames() == 0 => {}
             _ => self.tries.refused(at),
         }
-        let pooled = watch.evidence.pooled();
+        let last = watch
+            .before
+            .as_ref()
+            .filter(|_| watch.evidence.frames() == 0)
+            .map_or(&watch.evidence, |(before, _)| before);
+        let pooled = last.pooled();
         Decision {
             outcome,
             reason,
             band: pooled.as_ref().map(|p| AgeGroup::of(p.mean())),
             confidence: pooled.as_ref().map(|p| p.at_least(self.policy.threshold_age)),
-            liveness: watch.evidence.living(&self.policy),
-            frames: watch.evidence.frames(),
+            liveness: last.living(&self.policy),
+            frames: watch.frames(),
             attempt: watch.attempt,
             began: watch.began,
             decided: at,
@@ -338,6 +483,10 @@ impl VisitTracker {
         match (&self.state, flaw) {
             (_, Some(flaw)) => Guidance::Improve(flaw),
             (State::Empty, None) => Guidance::Idle,
+            (State::Turning(_, turn), None) => match turn.progress() {
+                Progress::Asking(ask) => Guidance::Turn(ask),
+                Progress::Passed | Progress::Failed(_) => Guidance::Checking(0.0),
+            },
             (State::Watching(watch), None) => {
                 Guidance::Checking((watch.evidence.frames() as f32 / self.settings.most_frames.max(1) as f32).min(1.0))
             }
@@ -360,7 +509,12 @@ fn same_person(before: &BoundingBox, now: &BoundingBox, passed: Duration) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{age::AgeEstimate, living::LivenessPolicy, vision::LivenessScore};
+    use crate::{
+        age::AgeEstimate,
+        liveness::drawn::{seen, way},
+        living::LivenessPolicy,
+        vision::LivenessScore,
+    };
     use proptest::prelude::*;
 
     fn settings() -> VisitSettings {
@@ -409,25 +563,26 @@ mod tests {
     }
 
     fn face(at: u64, age: f32) -> Sighting {
-        let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(age, 1.0, None) });
-        Sighting { at: ms(at), nearest, doubtful_companion: false }
+        let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(age, 1.0, None), points: None });
+        Sighting { at: ms(at), nearest, doubtful_companion: false, several: false }
     }
 
     /// An adult who looks so living.
     fn looking(at: u64, logit: Option<f32>) -> Sighting {
-        let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(60.0, 1.0, logit) });
-        Sighting { at: ms(at), nearest, doubtful_companion: false }
+        let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(60.0, 1.0, logit), points: None });
+        Sighting { at: ms(at), nearest, doubtful_companion: false, several: false }
     }
 
     fn nobody(at: u64) -> Sighting {
-        Sighting { at: ms(at), nearest: None, doubtful_companion: false }
+        Sighting { at: ms(at), nearest: None, doubtful_companion: false, several: false }
     }
 
     fn flawed(at: u64, flaw: Flaw) -> Sighting {
         Sighting {
             at: ms(at),
-            nearest: Some(SeenFace { bounds: at_place(200.0), view: Err(flaw) }),
+            nearest: Some(SeenFace { bounds: at_place(200.0), view: Err(flaw), points: None }),
             doubtful_companion: false,
+            several: false,
         }
     }
 
@@ -558,6 +713,87 @@ mod tests {
         assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::NotLive));
     }
 
+    /// One that asks for a turn of the head to this side.
+    fn turning(side: Side) -> VisitTracker {
+        tracker().asking(Question { limits: TurnLimits::default(), turns: 1, side: Box::new(move || side) })
+    }
+
+    fn with_points(mut sighting: Sighting, depth: f32, degrees: f32) -> Sighting {
+        sighting.nearest.as_mut().unwrap().points = Some(seen(depth, degrees));
+        sighting
+    }
+
+    /// Somebody of this age who looks ahead, is asked, turns by so much, and looks ahead again as somebody of that age.
+    fn turned(before: f32, depth: f32, degrees: f32, after: f32) -> Vec<Sighting> {
+        let ahead = |age: f32| std::iter::repeat_n((age, 0.0), 12);
+        let seen = ahead(before).take(5).chain(way(degrees).into_iter().map(|d| (before, d))).chain(ahead(after));
+        let sightings = seen.enumerate().map(|(k, (age, d))| with_points(face(100 + 100 * k as u64, age), depth, d));
+        sightings.collect()
+    }
+
+    #[test]
+    fn where_a_turn_is_asked_for_an_adult_is_allowed_after_it_and_judged_anew() {
+        let mut t = turning(Side::Left);
+        let asked: Vec<Step> = turned(45.0, 1.0, 28.0, 45.0).into_iter().map(|s| t.observe(s)).collect();
+        assert_eq!(asked[4].guidance, Guidance::Turn(Ask::Turn(Side::Left)));
+        assert!(asked.iter().any(|step| step.guidance == Guidance::Turn(Ask::Ahead)));
+        let decisions: Vec<&Decision> = asked.iter().filter_map(|step| step.decision.as_ref()).collect();
+        assert_eq!(decisions.len(), 1);
+        let d = decisions[0];
+        assert_eq!((d.outcome, d.reason, d.frames, d.began), (Outcome::Allow, Reason::OldEnough, 10, ms(100)));
+        assert!(d.decided >= ms(2400), "after the turn, not before it: {:?}", d.decided);
+    }
+
+    #[test]
+    fn a_flat_picture_of_an_adult_is_referred_however_it_is_turned() {
+        for degrees in [0.0, 28.0, 60.0] {
+            let mut sightings = turned(60.0, 0.0, degrees, 60.0);
+            let last = sightings.last().unwrap().at.as_millis() as u64;
+            sightings.extend(
+                (1..150).map(|k| with_points(face(last + 100 * k, 60.0), 0.0, degrees * (k as f32 * 0.3).sin())),
+            );
+            let mut t = turning(Side::Left);
+            let decisions = run(&mut t, sightings);
+            assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::TurnFailed), "{degrees}");
+            assert!(decisions.iter().all(|d| d.outcome != Outcome::Allow));
+            assert_eq!(t.take_failure(), Some(Failure::TimeUp));
+        }
+    }
+
+    #[test]
+    fn whoever_turns_their_own_head_for_an_adults_picture_is_judged_by_their_own_face() {
+        let decisions = run(&mut turning(Side::Left), turned(60.0, 1.0, 28.0, 16.0));
+        assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::NotSure));
+    }
+
+    #[test]
+    fn the_wrong_side_is_no_answer() {
+        let mut sightings = turned(60.0, 1.0, 28.0, 60.0);
+        let last = sightings.last().unwrap().at;
+        sightings.extend(turned(60.0, 1.0, 28.0, 60.0).into_iter().map(|s| Sighting { at: last + s.at, ..s }));
+        let decisions = run(&mut turning(Side::Right), sightings);
+        assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::TurnFailed));
+    }
+
+    #[test]
+    fn another_face_in_mid_turn_ends_the_visit_and_so_does_a_second_one() {
+        let mut sightings = turned(60.0, 1.0, 28.0, 60.0);
+        sightings[9].nearest.as_mut().unwrap().bounds = BoundingBox { x0: 500.0, y0: 100.0, x1: 620.0, y1: 260.0 };
+        assert_eq!(run(&mut turning(Side::Left), sightings)[0].reason, Reason::PersonChanged);
+        let mut sightings = turned(60.0, 1.0, 28.0, 60.0);
+        (sightings[9].several, sightings[10].several) = (true, true);
+        assert_eq!(run(&mut turning(Side::Left), sightings)[0].reason, Reason::TurnFailed);
+    }
+
+    #[test]
+    fn whoever_is_gone_in_mid_turn_gets_no_decision() {
+        let mut sightings = turned(60.0, 1.0, 28.0, 60.0);
+        sightings.truncate(10);
+        sightings.extend((0..40).map(|k| nobody(1200 + 100 * k)));
+        let decisions = run(&mut turning(Side::Left), sightings);
+        assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::NoDecision, Reason::LeftEarly));
+    }
+
     fn sightings() -> impl Strategy<Value = Vec<Sighting>> {
         let one = (0u8..10, 0.0f32..90.0, 0u64..900, 0.0f32..500.0, any::<bool>());
         prop::collection::vec(one, 1..120).prop_map(|steps| {
@@ -572,8 +808,8 @@ mod tests {
                         _ => Err(Flaw::Blurred),
                     };
                     let bounds = at_place(if kind == 6 { x } else { 200.0 });
-                    let nearest = (kind != 8).then_some(SeenFace { bounds, view });
-                    Sighting { at: ms(now), nearest, doubtful_companion: companion && kind == 5 }
+                    let nearest = (kind != 8).then_some(SeenFace { bounds, view, points: None });
+                    Sighting { at: ms(now), nearest, doubtful_companion: companion && kind == 5, several: false }
                 })
                 .collect()
         })
@@ -613,6 +849,22 @@ mod tests {
                 }
             }
             prop_assert!(t.abort(Reason::CameraLost, ms(1 << 30)).is_none_or(|d| d.outcome == Outcome::NoDecision));
+        }
+
+        #[test]
+        fn where_a_turn_is_asked_for_no_allow_without_one(
+            sightings in sightings(), degrees in prop::collection::vec(-70.0f32..70.0, 120),
+        ) {
+            // A flat picture, turned anyhow.
+            let points = |(mut s, d): (Sighting, &f32)| {
+                if let Some(face) = &mut s.nearest {
+                    face.points = Some(seen(0.0, *d));
+                }
+                s
+            };
+            for decision in run(&mut turning(Side::Left), sightings.into_iter().zip(&degrees).map(points)) {
+                prop_assert_ne!(decision.outcome, Outcome::Allow);
+            }
         }
 
         #[test]

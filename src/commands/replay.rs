@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     frame::Frame,
     judge::Judge,
+    liveness::Side,
     policy::Reason,
     say,
     visit::Decision,
@@ -30,6 +31,7 @@ pub fn run(args: &ReplayArgs) -> Outcome {
         return Err(format!("--rate {}: expected 0.5 to 1000 pictures a second", args.rate).into());
     }
     let mut judge = Judge::new(&config)?;
+    judge.ask_always_for(Side::Left);
     let mut camera = ReplayCamera::open(&args.files, args.rate, Pace::AtOnce)?;
     let interval = Duration::from_secs_f32(1.0 / args.rate);
     let (mut now, mut number, mut decisions) = (Duration::ZERO, 0u64, 0);

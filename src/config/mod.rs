@@ -247,9 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_of_the_head_is_refused_as_long_as_nobody_can_ask_for_it() {
-        let message = error("\n[liveness]\nmode = \"turn\"\n");
-        assert!(message.contains("line 3: `liveness.mode` is \"turn\", expected \"off\" or \"passive\""), "{message}");
+    fn whoever_is_asked_to_turn_their_head_has_the_time_for_it() {
+        let message = error(
+            "[start]\nmode = \"button\"\nseconds = 9.0\n[liveness]\nmode = \"turn\"\n[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\n[policy.liveness]\nconfidence = 0.9\n",
+        );
+        assert!(message.contains("line 3: `start.seconds` is 9, expected at least the 22 seconds"), "{message}");
     }
 
     #[test]

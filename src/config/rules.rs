@@ -23,11 +23,19 @@ fn recording(config: &Config, faults: &mut Vec<Fault>) {
     }
 }
 
-/// What this program cannot do yet is not done by half.
+/// Seconds that a turn of the head may take: two tries.
+const TURN_SECONDS: f32 = 10.0;
+
+/// Whoever is asked to turn their head must have the time for it.
 fn liveness(config: &Config, faults: &mut Vec<Fault>) {
-    if config.liveness.mode == LivenessMode::Turn {
-        let expected = "\"off\" or \"passive\": this version cannot ask for a turn of the head";
-        faults.push(Fault::new("liveness.mode", "\"turn\"", expected));
+    // The age is judged before it and after it.
+    let least = 2.0 * config.visit.decide_seconds + TURN_SECONDS * config.liveness.turns as f32;
+    if config.liveness.mode == LivenessMode::Turn
+        && config.start.mode != StartMode::Always
+        && config.start.seconds < least
+    {
+        let expected = format!("at least the {least} seconds that a visit with `liveness.mode` \"turn\" may take");
+        faults.push(Fault::new("start.seconds", config.start.seconds, &expected));
     }
 }
 

@@ -264,11 +264,14 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "liveness",
         intro: "",
-        keys: &[key(
-            "mode",
-            Range::Any,
-            "\"off\"; \"passive\": no Allow for what does not look living; \"turn\": nor without a turn of the head",
-        )],
+        keys: &[
+            key(
+                "mode",
+                Range::Any,
+                "\"off\"; \"passive\": no Allow for what does not look living; \"turn\": nor without a turn of the head",
+            ),
+            key("turns", within(1.0, 2.0, ""), "for \"turn\": how many, one after the other, each to a side by chance"),
+        ],
     },
     Section {
         name: "start",

@@ -232,11 +232,13 @@ impl VisitConfig {
 pub struct LivenessConfig {
     /// How a living face is asked for.
     pub mode: LivenessMode,
+    /// Turns of the head that `mode = "turn"` asks for, one after the other.
+    pub turns: usize,
 }
 
 impl Default for LivenessConfig {
     fn default() -> Self {
-        Self { mode: LivenessMode::SHIPPED }
+        Self { mode: LivenessMode::SHIPPED, turns: 1 }
     }
 }
 

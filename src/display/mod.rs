@@ -9,7 +9,12 @@ pub mod screens;
 pub mod texts;
 pub mod worker;
 
-use crate::{policy::Outcome, quality::Flaw, visit::Guidance};
+use crate::{
+    liveness::{Ask, Side},
+    policy::Outcome,
+    quality::Flaw,
+    visit::Guidance,
+};
 
 /// What the display shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +37,12 @@ pub enum Screen {
     ShowFace,
     /// Being looked at; done in tenths, 0 to 10.
     Checking(u8),
+    /// Turn the head to the visitor's left; with the notice that showing an ID is the other way.
+    TurnLeft,
+    /// The same to the right.
+    TurnRight,
+    /// Look ahead again.
+    LookAhead,
     /// Come in.
     Welcome,
     /// Please show ID.
@@ -46,7 +57,7 @@ pub enum Screen {
 
 impl Screen {
     /// Every screen, for tests and contact sheets.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Idle,
         Self::Waiting,
         Self::ComeCloser,
@@ -56,6 +67,9 @@ impl Screen {
         Self::HoldStill,
         Self::ShowFace,
         Self::Checking(4),
+        Self::TurnLeft,
+        Self::TurnRight,
+        Self::LookAhead,
         Self::Welcome,
         Self::ShowId,
         Self::NotLive,
@@ -75,12 +89,23 @@ impl Screen {
             Guidance::Improve(Flaw::Blurred) => Self::HoldStill,
             Guidance::Improve(Flaw::Covered) => Self::ShowFace,
             Guidance::Checking(share) => Self::Checking((share * 10.0).round().clamp(0.0, 10.0) as u8),
+            Guidance::Turn(Ask::Turn(Side::Left)) => Self::TurnLeft,
+            Guidance::Turn(Ask::Turn(Side::Right)) => Self::TurnRight,
+            Guidance::Turn(Ask::Ahead) => Self::LookAhead,
             Guidance::Decided(Outcome::Allow) => Self::Welcome,
             Guidance::Decided(Outcome::Refer) => Self::ShowId,
             Guidance::NotLive => Self::NotLive,
             Guidance::Decided(Outcome::Deny) => Self::Denied,
             Guidance::Decided(Outcome::NoDecision) => Self::Idle,
         }
+    }
+}
+
+impl Screen {
+    /// Whether it asks for a turn of the head.
+    #[must_use]
+    pub fn asks_for_a_turn(self) -> bool {
+        matches!(self, Self::TurnLeft | Self::TurnRight | Self::LookAhead)
     }
 }
 

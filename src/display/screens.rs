@@ -53,7 +53,14 @@ pub fn draw(screen: Screen, texts: &Texts, width: u32, height: u32, mono: bool) 
         let side = height.min(width * 2 / 5);
         symbol(&mut canvas, screen, Point::new(side as i32 / 2, h / 2), side * 9 / 10, background, ink);
         let area = Rectangle::new(Point::new(side as i32 + 2, 0), Size::new(width - side - 2, height));
-        headline(&mut canvas, head, area, ink);
+        // Whoever is asked to do something that not everybody can do is told the other way too, however low the panel.
+        let foot =
+            if screen.asks_for_a_turn() { wrapped_height(line, &FONT_6X10, 1, area.size.width - 4) - 6 } else { 0 };
+        let (upper, lower) = (area.size.height - foot, area.top_left + Point::new(0, (area.size.height - foot) as i32));
+        headline(&mut canvas, head, Rectangle::new(area.top_left, Size::new(area.size.width, upper)), ink);
+        if foot > 0 {
+            paragraph(&mut canvas, line, &FONT_6X10, 1, Rectangle::new(lower, Size::new(area.size.width, foot)), ink);
+        }
         return canvas;
     }
     let landscape = width > height;
@@ -184,6 +191,19 @@ fn symbol(canvas: &mut Canvas, screen: Screen, centre: Point, side: u32, backgro
             pen.arc(44.0, f32::from(tenths.max(1)) * 36.0, 12.0);
             pen.face(0.0, 0.0, 22.0);
         }
+        // The arrow goes to the visitor's own side, as they stand before the panel.
+        Screen::TurnLeft | Screen::TurnRight => {
+            let to = if screen == Screen::TurnLeft { -1.0 } else { 1.0 };
+            pen.face(-16.0 * to, -16.0, 28.0);
+            pen.stroke(&[(-34.0 * to, 34.0), (40.0 * to, 34.0)], 10.0);
+            pen.stroke(&[(22.0 * to, 16.0), (40.0 * to, 34.0), (22.0 * to, 50.0)], 10.0);
+        }
+        Screen::LookAhead => {
+            pen.face(0.0, -18.0, 28.0);
+            pen.stroke(&[(-46.0, 34.0), (-14.0, 34.0)], 9.0);
+            pen.stroke(&[(46.0, 34.0), (14.0, 34.0)], 9.0);
+            pen.disc(0.0, 34.0, 8.0);
+        }
         Screen::Welcome => pen.stroke(&[(-42.0, 2.0), (-12.0, 32.0), (44.0, -34.0)], 15.0),
         Screen::ShowId => {
             pen.card(0.0);
@@ -309,6 +329,28 @@ mod tests {
                 })
                 .collect();
             assert_eq!(pictures.len(), Screen::ALL.len(), "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn whoever_cannot_turn_reads_the_other_way_on_the_same_screen_of_every_panel() {
+        for (language, other_way) in [("en", "show ID"), ("de", "Ausweis")] {
+            let texts = Texts::shipped(language);
+            for screen in Screen::ALL.into_iter().filter(|s| s.asks_for_a_turn()) {
+                let [head, line] = texts.of(screen);
+                assert!(line.contains(other_way), "{line}");
+                for (width, height) in [(240, 320), (320, 240), (240, 240), (128, 64)] {
+                    // The line is drawn: without it the picture is another, and so large that it fits.
+                    let picture = |texts: &Texts| draw(screen, texts, width, height, true);
+                    let mut without: toml::Table = toml::from_str(include_str!("texts-en.toml")).unwrap();
+                    for key in ["turn_left", "turn_right", "look_ahead"] {
+                        without.insert(key.into(), vec![head.clone(), String::new()].into());
+                    }
+                    let without: Texts = without.try_into().unwrap();
+                    let ink = |c: &Canvas| c.part(c.bounding_box()).filter(|p| *p == Rgb565::WHITE).count();
+                    assert_ne!(ink(&picture(&texts)), ink(&picture(&without)), "{width}x{height}");
+                }
+            }
         }
     }
 

@@ -211,7 +211,14 @@ fn show(tracker: &mut VisitTracker, view: &View, temperature: f32, k: usize, fro
     let bounds = BoundingBox { x0: 200.0, y0: 100.0, x1: 350.0, y1: 300.0 };
     // Not at zero: the first frame of all must be later than nothing.
     let at = from + BETWEEN_FRAMES * (k as u32 + 1);
-    tracker.observe(Sighting { at, nearest: Some(SeenFace { bounds, view }), doubtful_companion: false }).decision
+    tracker
+        .observe(Sighting {
+            at,
+            nearest: Some(SeenFace { bounds, view, points: None }),
+            doubtful_companion: false,
+            several: false,
+        })
+        .decision
 }
 
 /// The decision of the gate's own tracker about a visit, whose views are at the policy's temperature already; the tracker
@@ -225,7 +232,7 @@ pub fn leave(tracker: &mut VisitTracker, visit: &VisitSettings, from: Duration) 
     let mut at = from;
     while at < from + visit.lost_after + BETWEEN_FRAMES {
         at += BETWEEN_FRAMES;
-        tracker.observe(Sighting { at, nearest: None, doubtful_companion: false });
+        tracker.observe(Sighting { at, nearest: None, doubtful_companion: false, several: false });
     }
     at
 }

@@ -463,7 +463,10 @@ impl Gate {
             version: env!("CARGO_PKG_VERSION").into(),
             detector: judge.detector_model().to_string(),
             model: judge.age_model().to_string(),
-            liveness: judge.liveness_model().map(|model| format!("{mode} {model}")),
+            liveness: judge.liveness_model().map(|model| {
+                let points = judge.turn_model().map_or_else(String::new, |points| format!(" {points}"));
+                format!("{mode} {model}{points}")
+            }),
             policy: self.policy(),
         };
         if let Err(error) = self.parts.log.append(event) {

@@ -15,12 +15,14 @@ pub mod detector;
 mod integer;
 pub mod liveness_model;
 pub mod model_file;
+pub mod turn_points;
 
 pub use age_model::{AgeModel, Covered, FaceReading};
 pub use align::Chip;
 pub use detector::{BoundingBox, Detector, Face, nearest};
 pub use liveness_model::{LivenessModel, LivenessScore};
 pub use model_file::{ModelError, ModelIdentity, Runtime};
+pub use turn_points::TurnPoints;
 
 /// A point in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
