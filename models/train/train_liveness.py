@@ -1,0 +1,150 @@
+"""Trains the liveness net on the crops of `liveness_set.py`; resumes from its last checkpoint.
+
+`--without KIND,KIND` leaves whole kinds of attack out, for the figure of kinds that training never saw. The label decides; a second
+output follows the peer, which has seen real attacks, and shares the features. `export_liveness.py` writes the file.
+"""
+
+import argparse
+import json
+import math
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import liveness_net
+from attacks import DRAWINGS, PRINTS, SCREENS
+from common import WORK, device, seed_everything
+from liveness_set import KINDS, SCALES
+from living import FOLDER
+
+
+def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Crops `[N, S, S, 3 * all scales]`, kinds and the peer's logits of every finished block."""
+    parts = [np.load(p) for p in sorted(FOLDER.glob(f"{side_of_split}-[0-9]*.npz"))[:limit] if ".tmp" not in p.name]
+    return tuple(np.concatenate([p[key] for p in parts]) for key in ("pixels", "kinds", "peer"))
+
+
+def channels(scales) -> list[int]:
+    return [3 * SCALES.index(s) + c for s in scales for c in range(3)]
+
+
+def augment(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror, a shift of a few pixels, light and colour: the same for both classes."""
+    n = len(x)
+    mirrored = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
+    x = torch.where(mirrored, x.flip(3), x)
+    dx, dy = (int(v) for v in torch.randint(-5, 6, (2,), generator=generator))
+    x = torch.roll(F.pad(x, (5, 5, 5, 5), mode="replicate"), (dy, dx), (2, 3))[:, :, 5:-5, 5:-5]
+    gain = torch.exp(torch.randn(n, 1, 1, 1, generator=generator) * 0.12)
+    tint = torch.exp(torch.randn(n, 3, 1, 1, generator=generator) * 0.04).repeat(1, x.shape[1] // 3, 1, 1)
+    x = ((x - 127.5) * torch.exp(torch.randn(n, 1, 1, 1, generator=generator) * 0.1) + 127.5) * gain * tint
+    # Now and then one of the crops is missing: each has to know something by itself.
+    for k in range(x.shape[1] // 3):
+        gone = torch.rand(n, 1, 1, 1, generator=generator) < 0.06
+        x[:, 3 * k : 3 * k + 3] = torch.where(gone, torch.full_like(x[:, :1], 127.5), x[:, 3 * k : 3 * k + 3])
+    return x.clamp(0, 255)
+
+
+@torch.no_grad()
+def scores(net: liveness_net.LivenessNet, pixels: np.ndarray, columns: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    net.eval()
+    live, peer = [], []
+    for start in range(0, len(pixels), 250):
+        x = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 250][..., columns])).permute(0, 3, 1, 2).float()
+        a, b = net(x.to(device()))
+        live.append(a.cpu().numpy())
+        peer.append(b.cpu().numpy())
+    return np.concatenate(live), np.concatenate(peer)
+
+
+def table(score: np.ndarray, kinds: np.ndarray, bpcer: float = 0.03) -> dict:
+    """APCER per kind at the score that refuses `bpcer` of the living."""
+    limit = float(np.quantile(score[kinds == 0], bpcer))
+    let_in = {k: round(float((score[kinds == i] >= limit).mean()), 4) for i, k in enumerate(KINDS) if i and (kinds == i).any()}
+    of = lambda names: float((score[np.isin(kinds, [KINDS.index(n) for n in names])] >= limit).mean())
+    return {"limit": round(limit, 3), "print": round(of(PRINTS), 4), "screen": round(of(SCREENS), 4), "drawing": round(of(DRAWINGS), 4), **let_in}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--scales", type=float, nargs="+", default=list(liveness_net.SCALES))
+    parser.add_argument("--without", default="", help="kinds of attack that are left out, with commas")
+    parser.add_argument("--peer", type=float, default=0.3, help="weight of the peer's opinion")
+    parser.add_argument("--name", default="liveness")
+    parser.add_argument("--start", help="checkpoint whose averaged weights to start from")
+    parser.add_argument("--blocks", type=int, help="use only so many blocks")
+    parser.add_argument("--threads", type=int, default=0)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    seed_everything(14)
+    pixels, kinds, opinion = load("train", args.blocks)
+    left_out = [KINDS.index(k) for k in args.without.split(",") if k]
+    rows = np.flatnonzero(~np.isin(kinds, left_out))
+    columns = channels(args.scales)
+    held_pixels, held_kinds, held_opinion = load("held")
+    label = torch.from_numpy((kinds == 0).astype(np.float32))
+    # The peer is a soft teacher: what it is unsure of counts little.
+    soft = torch.sigmoid(torch.from_numpy(opinion)).clamp(0.02, 0.98)
+    sure = (soft - 0.5).abs() * 2
+    where = device()
+    net = liveness_net.LivenessNet(args.scales).to(where).to(memory_format=torch.channels_last)
+    half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    if args.start:
+        net.load_state_dict(torch.load(WORK / f"{args.start}.pt", map_location="cpu")["averaged"])
+    averaged = {k: v.clone() for k, v in net.state_dict().items()}
+    optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.03)
+    checkpoint, first = WORK / f"{args.name}.pt", 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=where)
+        net.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        averaged, first = state["averaged"], state["epoch"]
+    print(f"liveness: {sum(p.numel() for p in net.parameters()):,} parameters; {len(rows)} scenes to train on, {len(held_kinds)} held back", flush=True)
+    steps = len(rows) // args.batch
+    total = args.epochs * steps
+    for epoch in range(first, args.epochs):
+        started, sums = time.time(), np.zeros(2)
+        generator = torch.Generator().manual_seed(epoch)
+        order = np.random.default_rng(epoch).permutation(rows)
+        net.train()
+        for step in range(steps):
+            at = epoch * steps + step
+            rate = args.rate * min(1.0, (at + 1) / 100) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * at / total))
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            part = np.sort(order[step * args.batch : (step + 1) * args.batch])
+            x = torch.from_numpy(np.ascontiguousarray(pixels[part][..., columns])).permute(0, 3, 1, 2).float()
+            x = augment(x, generator).to(where).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
+                live, peer = net(x)
+            wanted = label[part].to(where) * 0.98 + 0.01
+            own = F.binary_cross_entropy_with_logits(live.float(), wanted)
+            other = (F.binary_cross_entropy_with_logits(peer.float(), soft[part].to(where), reduction="none") * sure[part].to(where)).mean()
+            loss = own + args.peer * other
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 3.0)
+            optimiser.step()
+            sums += [float(own.detach()) / steps, float(other.detach()) / steps]
+            keep = min(0.995, (at + 1) / (at + 20))
+            with torch.no_grad():
+                for key, value in net.state_dict().items():
+                    averaged[key].lerp_(value, 1 - keep) if value.is_floating_point() else averaged[key].copy_(value)
+        torch.save({"model": net.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "scales": args.scales, "without": args.without}, checkpoint)
+        line = f"liveness epoch {epoch + 1}/{args.epochs} {time.time() - started:.0f} s own {sums[0]:.4f} peer {sums[1]:.4f}"
+        if epoch % 3 == 2 or epoch + 1 == args.epochs:
+            current = {k: v.clone() for k, v in net.state_dict().items()}
+            net.load_state_dict(averaged)
+            line += " " + json.dumps(table(scores(net, held_pixels, columns)[0], held_kinds))
+            net.load_state_dict(current)
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
