@@ -9,7 +9,7 @@ scene and held by something like a hand. Contents for the living come from the s
 import cv2
 import numpy as np
 
-from living import Material, clutter, content
+from living import Material, clutter, content, grey
 
 PRINTS = ("paper", "card", "glossy", "halftone", "mask")
 SCREENS = ("phone", "tablet", "monitor")
@@ -20,7 +20,7 @@ SKINS = np.array([[236, 198, 172], [219, 172, 140], [186, 134, 100], [140, 96, 7
 
 def face_height(rng: np.random.Generator) -> float:
     """In pixels of the frame; the gate asks for 64 and a fifth of the frame."""
-    return float(np.exp(rng.uniform(np.log(52), np.log(250))))
+    return float(np.exp(rng.uniform(np.log(52), np.log(220))))
 
 
 def wide(rng: np.random.Generator) -> list[float]:
@@ -83,16 +83,16 @@ def hand(scene: np.ndarray, rng: np.random.Generator, face: float, x: float, y: 
 
 
 def sketch(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    grey = x.mean(2)
-    blurred = cv2.GaussianBlur(255 - grey, (0, 0), len(x) * rng.uniform(0.01, 0.04) + 1)
-    drawn = np.clip(grey * 255 / (255 - blurred + 1), 0, 255)
+    pale = grey(x)
+    blurred = cv2.GaussianBlur(255 - pale, (0, 0), len(x) * rng.uniform(0.01, 0.04) + 1)
+    drawn = np.clip(pale * 255 / (255 - blurred + 1), 0, 255)
     if rng.random() < 0.4:  # shading strokes
-        h, w = grey.shape
+        h, w = pale.shape
         yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
         strokes = np.sin((xx * rng.uniform(-1, 1) + yy) / rng.uniform(0.6, 1.6) + noise((h, w), rng, 8))
-        drawn = np.minimum(drawn, 255 - np.clip(150 - grey, 0, 150) * (0.5 + 0.5 * strokes) * rng.uniform(0.4, 1.0))
+        drawn = np.minimum(drawn, 255 - np.clip(150 - pale, 0, 150) * (0.5 + 0.5 * strokes) * rng.uniform(0.4, 1.0))
     drawn = 255 - (255 - drawn) * rng.uniform(0.8, 1.8)
-    drawn += noise(grey.shape, rng, 1.2) * rng.uniform(0, 8)
+    drawn += noise(pale.shape, rng, 1.2) * rng.uniform(0, 8)
     ink = np.array([[0, 0, 0], [40, 30, 90], [90, 50, 30]], np.float32)[rng.choice(3, p=[0.7, 0.15, 0.15])]
     share = np.clip(drawn, 0, 255)[..., None] / 255
     out = ink * (1 - share) + np.array([250, 248, rng.uniform(215, 250)], np.float32) * share
@@ -100,14 +100,14 @@ def sketch(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def statue(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    grey = x.mean(2)
-    base = cv2.bilateralFilter(np.clip(grey, 0, 255).astype(np.uint8), 7, rng.uniform(20, 60), 3).astype(np.float32)
+    pale = grey(x)
+    base = cv2.bilateralFilter(np.clip(pale, 0, 255).astype(np.uint8), 7, rng.uniform(20, 60), 3).astype(np.float32)
     base = (base - base.mean()) * rng.uniform(0.5, 1.1) + rng.uniform(95, 190)
     if rng.random() < 0.6:  # relief
-        light = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.6, 1.8))
+        light = cv2.GaussianBlur(pale, (0, 0), rng.uniform(0.6, 1.8))
         dx, dy = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
         base += (dx * rng.uniform(-1, 1) + dy * rng.uniform(-1, 1)) * rng.uniform(0.1, 0.45)
-    base *= 1 + noise(grey.shape, rng, rng.uniform(1, 6)) * rng.uniform(0.0, 0.07)
+    base *= 1 + noise(pale.shape, rng, rng.uniform(1, 6)) * rng.uniform(0.0, 0.07)
     stone = np.array([[1, 1, 1], [1.04, 1.0, 0.92], [1.1, 0.98, 0.75], [0.92, 1.0, 1.05], [1.15, 0.9, 0.68]], np.float32)[rng.integers(5)]
     return np.clip(base, 0, 270)[..., None] * stone
 
@@ -116,9 +116,9 @@ def posterised(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     smooth = cv2.bilateralFilter(np.clip(x, 0, 255).astype(np.uint8), 5, rng.uniform(10, 60), 3).astype(np.float32) if rng.random() < 0.6 else np.clip(x, 0, 255)
     levels = int(rng.integers(2, 7))
     if rng.random() < 0.25:
-        grey = np.round(smooth.mean(2) / 255 * levels) / levels
+        step = np.round(grey(smooth) / 255 * levels) / levels
         a, b = rng.uniform(0, 120, 3).astype(np.float32), rng.uniform(130, 255, 3).astype(np.float32)
-        return a * (1 - grey[..., None]) + b * grey[..., None]
+        return a * (1 - step[..., None]) + b * step[..., None]
     return np.round(smooth / 255 * levels) * np.float32(255 / levels)
 
 
@@ -126,8 +126,7 @@ def cartoon(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     flat = np.clip(x, 0, 255).astype(np.uint8)
     for _ in range(rng.integers(2, 4)):
         flat = cv2.bilateralFilter(flat, 7, rng.uniform(25, 70), 4)
-    grey = cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY)
-    edges = cv2.adaptiveThreshold(cv2.medianBlur(grey, 3), 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, int(rng.choice([5, 7, 9])), int(rng.integers(2, 6)))
+    edges = cv2.adaptiveThreshold(cv2.medianBlur(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY), 3), 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, int(rng.choice([5, 7, 9])), int(rng.integers(2, 6)))
     mean = flat.mean(2, keepdims=True)
     colour = mean + (flat - mean) * rng.uniform(1.0, 1.9)
     step = rng.uniform(8, 30)
@@ -149,8 +148,8 @@ def bordered(x: np.ndarray, widths, colour) -> np.ndarray:
 
 def ink(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Colours of a printer: black is no black, colours are paler or too strong, casts."""
-    grey = x.mean(2, keepdims=True)
-    x = grey + (x - grey) * np.float32(0.0 if rng.random() < 0.08 else rng.uniform(0.45, 1.3))
+    pale = grey(x)[..., None]
+    x = pale + (x - pale) * np.float32(0.0 if rng.random() < 0.08 else rng.uniform(0.45, 1.3))
     x = 255 * (np.clip(x, 0, 255) / 255) ** np.float32(np.exp(rng.normal(0, 0.2)))
     black = rng.uniform(5, 60)
     return (black + x * ((255 - black) / 255)) * np.exp(rng.normal(0, 0.05, 3)).astype(np.float32)
@@ -207,8 +206,8 @@ def sheet(kind: str, x: np.ndarray, rng: np.random.Generator, face: float) -> tu
 def panel(kind: str, x: np.ndarray, rng: np.random.Generator, face: float) -> tuple[np.ndarray, int, tuple]:
     """What a screen shows, sent out as light, the height of the bar above, and the bezel: left, top, right, bottom."""
     temperature = np.exp(rng.normal(0, 0.09))
-    grey = x.mean(2, keepdims=True)
-    x = grey + (x - grey) * np.float32(rng.uniform(0.8, 1.5))
+    pale = grey(x)[..., None]
+    x = pale + (x - pale) * np.float32(rng.uniform(0.8, 1.5))
     x = 255 * (np.clip(x, 0, 255) / 255) ** np.float32(np.exp(rng.normal(0.05, 0.18)))
     x = x * np.array([1 / temperature, 1, temperature * np.exp(abs(rng.normal(0, 0.06)))], np.float32)
     x = x * np.float32(np.exp(rng.uniform(-0.5, 0.35))) + np.float32(rng.uniform(0, 28))
@@ -232,7 +231,7 @@ def gridded(x: np.ndarray, rng: np.random.Generator, rows: np.ndarray, columns: 
         across[..., 0], across[..., 2] = soft(columns / 2 + rows / 2, 0.9), soft(columns / 2 + rows / 2 + 0.5, 0.9)
     down = soft(rows, 0.7)[..., None]
     mask = across * (0.45 + 0.55 * down)
-    mean = mask.mean((0, 1))
+    mean = np.array(cv2.mean(mask)[:3], np.float32)
     return x * (1 - depth + depth * mask / (mean + 1e-3))
 
 

@@ -172,11 +172,22 @@ def with_other_face(person: dict, material: Material, rng: np.random.Generator) 
     alpha = cv2.GaussianBlur(alpha, (0, 0), side * rng.uniform(0.025, 0.05))
     face = cv2.warpAffine(chip, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpAffine(alpha, matrix, (w, h), flags=cv2.INTER_LINEAR)[..., None]
-    weight = alpha.sum() + 1e-3
-    mean = lambda x: (x * alpha).sum((0, 1)) / weight
+    inside = (alpha[..., 0] > 0.5).astype(np.uint8)
+    mean = lambda x: np.array(cv2.mean(x, inside)[:3], np.float32)
     own, other = mean(image), mean(face)
     face = face * (own / (other + 1)) ** np.float32(0.85)
-    return np.clip(image * (1 - alpha) + face * alpha, 0, 255)
+    image += (face - image) * alpha
+    return np.clip(image, 0, 255, out=image)
+
+
+def grey(x: np.ndarray) -> np.ndarray:
+    """The mean of the three colours, `[H, W]`: several times faster than `mean(2)`."""
+    return cv2.transform(x, np.full((1, 3), 1 / 3, np.float32))
+
+
+def colour_of(x: np.ndarray) -> np.ndarray:
+    mean = np.array(cv2.mean(x)[:3], np.float32)
+    return mean / (mean.mean() + 1)
 
 
 def place(x: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border=cv2.BORDER_CONSTANT) -> np.ndarray:
@@ -188,7 +199,6 @@ def place(x: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border=cv2.B
         small = (max(2, round(w * scale)), max(2, round(h * scale)))
         x = cv2.resize(x, small, interpolation=cv2.INTER_AREA)
         matrix = matrix @ np.diag([w / small[0], h / small[1], 1.0])
-        border = border
     return cv2.warpAffine(x, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
 
@@ -243,10 +253,10 @@ def content(material: Material, rng: np.random.Generator, face: float, reach) ->
         if rng.random() < 0.35:
             clutter(back, material, rng, face)
         # One light for both: the person is as bright as the place, roughly.
-        shift = (back.mean() + 60) / (shadow.mean() + 60)
+        shift = (np.mean(cv2.mean(back)[:3]) + 60) / (np.mean(cv2.mean(shadow)[:3]) + 60)
         shadow = shadow * np.float32(np.clip(shift, 0.55, 1.5) ** rng.uniform(0.0, 0.8))
         if rng.random() < 0.4:
-            shadow = shadow * (back.mean((0, 1)) / (back.mean() + 1)) ** np.float32(rng.uniform(0, 0.5))
+            shadow = shadow * colour_of(back) ** np.float32(rng.uniform(0, 0.5))
         soft = out_alpha[..., None]
         shadow = back * (1 - soft) + shadow * soft
     elif rng.random() < 0.04:
