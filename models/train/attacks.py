@@ -31,8 +31,8 @@ def wide(rng: np.random.Generator) -> list[float]:
     return reach
 
 
-def living_scene(material: Material, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    scene, box, alpha = content(material, rng, face_height(rng), wide(rng))
+def living_scene(material: Material, rng: np.random.Generator, chip: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    scene, box, _ = content(material, rng, face_height(rng), wide(rng), chip)
     if rng.random() < 0.05:
         hand(scene, rng, (box[3] - box[1]), *edge_point(scene, rng))
     return scene, box
@@ -210,9 +210,9 @@ def panel(kind: str, x: np.ndarray, rng: np.random.Generator, face: float) -> tu
     x = pale + (x - pale) * np.float32(rng.uniform(0.8, 1.5))
     x = 255 * (np.clip(x, 0, 255) / 255) ** np.float32(np.exp(rng.normal(0.05, 0.18)))
     x = x * np.array([1 / temperature, 1, temperature * np.exp(abs(rng.normal(0, 0.06)))], np.float32)
-    x = x * np.float32(np.exp(rng.uniform(-0.5, 0.35))) + np.float32(rng.uniform(0, 28))
+    x = x * np.float32(np.exp(rng.uniform(-0.45, 0.25))) + np.float32(rng.uniform(0, 24))
     bar = 0
-    if rng.random() < 0.35:  # black bars, a title, buttons
+    if rng.random() < 0.25:  # black bars, a title, buttons
         bar = int(face * rng.uniform(0.1, 1.5))
         x = bordered(x, (0, bar, 0, bar * rng.uniform(0.5, 1.5)), [rng.choice([4, 12, 240])] * 3)
     bezel = face * {"phone": rng.uniform(0.02, 0.12), "tablet": rng.uniform(0.08, 0.3), "monitor": rng.uniform(0.04, 0.25)}[kind]
@@ -315,9 +315,9 @@ def canvas_of(rng: np.random.Generator, face: float) -> tuple[int, int, np.ndarr
 def shown_reach(kind: str, rng: np.random.Generator) -> np.ndarray:
     """How much of the picture the medium shows around the face, in face heights: small means that its edge is in view."""
     if kind in SCREENS:
-        # One in three fills the view: no edge in sight, only the light of the screen.
-        if rng.random() < 0.33:
-            return np.full(4, 1.6)
+        # Four in ten fill the view: no edge in sight, only the light of the screen.
+        if rng.random() < 0.4:
+            return rng.uniform(1.35, 2.2, 4)
         high = {"phone": (0.55, 1.5), "tablet": (0.7, 1.9), "monitor": (0.8, 2.6)}[kind]
         return rng.uniform(*high, 4)
     if kind == "card":
@@ -431,6 +431,8 @@ def screen_scene(kind, picture, box, back, face, centre, material, rng) -> tuple
     # A grid finer than the lens resolves is weak, and weaker yet behind a protective film.
     per_pixel = across / face
     depth = float(rng.uniform(0.3, 1.0) * np.exp(-0.35 * max(0.0, per_pixel - 0.7)))
+    if rng.random() < 0.45:  # nothing to see of it, as in most real frames of phones
+        depth *= rng.uniform(0.0, 0.3)
     warped = gridded(warped, rng, rows, columns, depth)
     warped = cv2.resize(warped, size, interpolation=cv2.INTER_AREA)
     # Near the lens a phone is out of focus, and what is behind is dark: the exposure follows the bright screen.

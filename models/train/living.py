@@ -153,9 +153,10 @@ class Material:
         return cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 4)) if rng.random() < 0.4 else out
 
 
-def with_other_face(person: dict, material: Material, rng: np.random.Generator) -> np.ndarray:
+def with_other_face(person: dict, material: Material, rng: np.random.Generator, chip: int | None = None) -> np.ndarray:
     """The photo with the face of a chip in the place of its own: 20,000 faces for 2,000 surroundings."""
-    chip = np.asarray(material.pixels[material.chips[rng.integers(len(material.chips))]]).astype(np.float32)
+    index = material.chips[rng.integers(len(material.chips))] if chip is None else chip
+    chip = np.asarray(material.pixels[index]).astype(np.float32)
     if rng.random() < 0.5:
         chip = np.ascontiguousarray(chip[:, ::-1])
     side = len(chip)
@@ -175,7 +176,7 @@ def with_other_face(person: dict, material: Material, rng: np.random.Generator) 
     inside = (alpha[..., 0] > 0.5).astype(np.uint8)
     mean = lambda x: np.array(cv2.mean(x, inside)[:3], np.float32)
     own, other = mean(image), mean(face)
-    face = face * (own / (other + 1)) ** np.float32(0.85)
+    face = face * (own / (other + 1)) ** np.float32(rng.uniform(0.2, 1.0))
     image += (face - image) * alpha
     return np.clip(image, 0, 255, out=image)
 
@@ -218,7 +219,7 @@ def moved(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([centre - half, centre + half])
 
 
-def content(material: Material, rng: np.random.Generator, face: float, reach) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def content(material: Material, rng: np.random.Generator, face: float, reach, chip: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """A living person as a camera sees one: picture (float RGB), face box, and alpha of the person where known.
 
     `face` is the height of the face in pixels; `reach` says how far the picture goes left, up, right and down from the middle
@@ -226,7 +227,8 @@ def content(material: Material, rng: np.random.Generator, face: float, reach) ->
     """
     cut = rng.random() < 0.5
     person = material.person(rng, cut)
-    image = with_other_face(person, material, rng) if rng.random() < 0.4 else person["image"].astype(np.float32)
+    swapped = rng.random() < 0.4 or chip is not None
+    image = with_other_face(person, material, rng, chip) if swapped else person["image"].astype(np.float32)
     box, mirror = person["box"], bool(rng.random() < 0.5)
     height, width = image.shape[:2]
     unit = box[3] - box[1]
