@@ -25,7 +25,8 @@ class LivenessNet(nn.Module):
     exported logit.
     """
 
-    def __init__(self, scales=SCALES, stem=(12, 24, 40), trunk: int = 96, features: int = 96, dropout: float = 0.2, mix: float = 0.0):
+    # The stem has the shape of the detector's first layers, whose weights it starts with: `train_liveness.py`.
+    def __init__(self, scales=SCALES, stem=(16, 24, 32), trunk: int = 96, features: int = 96, dropout: float = 0.2, mix: float = 0.0):
         super().__init__()
         self.crops = len(scales)
         self.stems = nn.ModuleList(

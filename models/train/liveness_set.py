@@ -2,11 +2,13 @@
 
 `python liveness_set.py render train|held FROM TO` makes the blocks FROM to TO - 1, each once: several processes may share the work,
 and what was stopped goes on. A block holds `BLOCK` crops at every one of `SCALES`, their kind, and what the peer says of them.
+`python liveness_set.py frames FOLDER COUNT` writes COUNT frames of each kind, of pictures held back, as `FOLDER/KIND/*.png`: for `agegate evaluate --attacks`.
 `python liveness_set.py show FILE [KIND]` writes a sheet of examples to look at.
 """
 
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +17,7 @@ import onnxruntime
 import attacks
 import door_camera
 from common import SEED, data_dir
-from living import FOLDER, Material
+from living import FOLDER, Finder, Material
 from liveness_net import SIDE, crop
 
 SCALES = (2.7, 1.5, 0.9)
@@ -90,10 +92,24 @@ def show(path: str, kind: str | None, held: bool = False, columns: int = 7, rows
     for i in range(columns * rows):
         rng = np.random.default_rng([seed, i])
         frame, box = shot(kind or KINDS[i % len(KINDS)], material, rng)
-        left = crop(frame, box, 2.7, 200)
-        tiles.append(np.hstack([left, crop(frame, box, 0.9, 100).repeat(2, 0).repeat(2, 1)][: 2 if columns <= 5 else 1]))
+        tiles.append(crop(frame, box, 2.7, 200))
     sheet = np.vstack([np.hstack(tiles[r * columns : (r + 1) * columns]) for r in range(rows)])
     cv2.imwrite(path, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def write_frames(folder: Path, count: int) -> None:
+    """Whole frames in which the shipped detector finds the face, living ones five times as many."""
+    material, finder = Material(True), Finder()
+    for k, kind in enumerate(KINDS):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        wanted, made, i = count * (5 if kind == "live" else 1), 0, 0
+        while made < wanted:
+            frame, _ = shot(kind, material, np.random.default_rng([SEED, 99, k, i]))
+            i += 1
+            if finder.face(frame, 0.7) is not None:
+                cv2.imwrite(str(folder / kind / f"{made:04}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+                made += 1
+        print(f"{kind}: {made} frames with a face of {i}", flush=True)
 
 
 def main() -> None:
@@ -102,6 +118,8 @@ def main() -> None:
         material, peer = Material(sys.argv[2] == "held"), Peer()
         for block in range(int(sys.argv[3]), int(sys.argv[4])):
             render(sys.argv[2], block, material, peer)
+    elif sys.argv[1:2] == ["frames"]:
+        write_frames(Path(sys.argv[2]), int(sys.argv[3]))
     elif sys.argv[1:2] == ["show"]:
         show(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None)
     else:

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 
 import liveness_net
+import shipped
 from attacks import DRAWINGS, PRINTS, SCREENS
-from common import WORK, device, seed_everything
+from common import ROOT, WORK, dataset_hash, device, seed_everything
 from liveness_set import KINDS, SCALES
 from living import FOLDER
 
@@ -31,20 +32,21 @@ def channels(scales) -> list[int]:
 
 
 def augment(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirror, a shift of a few pixels, light and colour: the same for both classes."""
-    n = len(x)
-    mirrored = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
-    x = torch.where(mirrored, x.flip(3), x)
-    dx, dy = (int(v) for v in torch.randint(-5, 6, (2,), generator=generator))
-    x = torch.roll(F.pad(x, (5, 5, 5, 5), mode="replicate"), (dy, dx), (2, 3))[:, :, 5:-5, 5:-5]
-    gain = torch.exp(torch.randn(n, 1, 1, 1, generator=generator) * 0.12)
-    tint = torch.exp(torch.randn(n, 3, 1, 1, generator=generator) * 0.04).repeat(1, x.shape[1] // 3, 1, 1)
-    x = ((x - 127.5) * torch.exp(torch.randn(n, 1, 1, 1, generator=generator) * 0.1) + 127.5) * gain * tint
+    """Bytes `[N, C, S, S]` to floats: mirror, a shift of a few pixels, light and colour, the same for both classes."""
+    n, crops, side = len(x), x.shape[1] // 3, x.shape[2]
+    dy, dx = (int(v) for v in torch.randint(-5, 6, (2,), generator=generator))
+    rows, columns = ((torch.arange(side) + d).clamp(0, side - 1) for d in (dy, dx))
+    x = x[:, :, rows][:, :, :, columns].float()
+    x[: n // 2] = x[: n // 2].flip(3)
+    normal = lambda *shape: torch.randn(*shape, generator=generator)
+    gain = torch.exp(normal(n, 1) * 0.12)
+    tint = torch.exp(normal(n, 3) * 0.04).repeat(1, crops)
+    contrast = torch.exp(normal(n, 1) * 0.1)
+    scale, offset = gain * tint * contrast, gain * tint * 127.5 * (1 - contrast)
     # Now and then one of the crops is missing: each has to know something by itself.
-    for k in range(x.shape[1] // 3):
-        gone = torch.rand(n, 1, 1, 1, generator=generator) < 0.06
-        x[:, 3 * k : 3 * k + 3] = torch.where(gone, torch.full_like(x[:, :1], 127.5), x[:, 3 * k : 3 * k + 3])
-    return x.clamp(0, 255)
+    gone = (torch.rand(n, crops, generator=generator) < 0.06).repeat_interleave(3, 1)
+    scale, offset = torch.where(gone, 0.0, scale), torch.where(gone, 127.5, offset)
+    return x.mul_(scale[..., None, None]).add_(offset[..., None, None])
 
 
 @torch.no_grad()
@@ -52,7 +54,7 @@ def scores(net: liveness_net.LivenessNet, pixels: np.ndarray, columns: list[int]
     net.eval()
     live, peer = [], []
     for start in range(0, len(pixels), 250):
-        x = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 250][..., columns])).permute(0, 3, 1, 2).float()
+        x = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 250][..., columns].transpose(0, 3, 1, 2))).float()
         a, b = net(x.to(device()))
         live.append(a.cpu().numpy())
         peer.append(b.cpu().numpy())
@@ -86,8 +88,11 @@ def main() -> None:
     pixels, kinds, opinion = load("train", args.blocks)
     left_out = [KINDS.index(k) for k in args.without.split(",") if k]
     rows = np.flatnonzero(~np.isin(kinds, left_out))
+    data = dataset_hash([str(k) for k in kinds], pixels)
     columns = channels(args.scales)
     held_pixels, held_kinds, held_opinion = load("held")
+    planes = torch.from_numpy(np.ascontiguousarray(pixels[..., columns].transpose(0, 3, 1, 2)))
+    del pixels
     label = torch.from_numpy((kinds == 0).astype(np.float32))
     # The peer is a soft teacher: what it is unsure of counts little.
     soft = torch.sigmoid(torch.from_numpy(opinion)).clamp(0.02, 0.98)
@@ -95,7 +100,13 @@ def main() -> None:
     where = device()
     net = liveness_net.LivenessNet(args.scales).to(where).to(memory_format=torch.channels_last)
     half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    if args.start:
+    if not args.start:
+        # Each stem begins as the detector's: it knows edges, skin and faces, and an epoch later what it is to look at here.
+        batch = planes[rows[:128]].float()
+        for k, stem in enumerate(net.stems):
+            layers = list(shipped.convolutions(stem))
+            shipped.load(stem, layers, ROOT / "models" / "face-detector.onnx", ((batch - liveness_net.MEAN) / liveness_net.STD)[:, 3 * k : 3 * k + 3].to(where), len(layers))
+    else:
         net.load_state_dict(torch.load(WORK / f"{args.start}.pt", map_location="cpu")["averaged"])
     averaged = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.03)
@@ -118,9 +129,8 @@ def main() -> None:
             rate = args.rate * min(1.0, (at + 1) / 100) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * at / total))
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            part = np.sort(order[step * args.batch : (step + 1) * args.batch])
-            x = torch.from_numpy(np.ascontiguousarray(pixels[part][..., columns])).permute(0, 3, 1, 2).float()
-            x = augment(x, generator).to(where).contiguous(memory_format=torch.channels_last)
+            part = order[step * args.batch : (step + 1) * args.batch]
+            x = augment(planes[part], generator).to(where).contiguous(memory_format=torch.channels_last)
             with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
                 live, peer = net(x)
             wanted = label[part].to(where) * 0.98 + 0.01
@@ -136,7 +146,7 @@ def main() -> None:
             with torch.no_grad():
                 for key, value in net.state_dict().items():
                     averaged[key].lerp_(value, 1 - keep) if value.is_floating_point() else averaged[key].copy_(value)
-        torch.save({"model": net.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "scales": args.scales, "without": args.without}, checkpoint)
+        torch.save({"model": net.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1, "scales": args.scales, "without": args.without, "data": data}, checkpoint)
         line = f"liveness epoch {epoch + 1}/{args.epochs} {time.time() - started:.0f} s own {sums[0]:.4f} peer {sums[1]:.4f}"
         if epoch % 3 == 2 or epoch + 1 == args.epochs:
             current = {k: v.clone() for k, v in net.state_dict().items()}
