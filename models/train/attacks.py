@@ -20,7 +20,7 @@ SKINS = np.array([[236, 198, 172], [219, 172, 140], [186, 134, 100], [140, 96, 7
 
 def face_height(rng: np.random.Generator) -> float:
     """In pixels of the frame; the gate asks for 64 and a fifth of the frame."""
-    return float(np.exp(rng.uniform(np.log(52), np.log(220))))
+    return float(np.exp(rng.uniform(np.log(56), np.log(200))))
 
 
 def wide(rng: np.random.Generator) -> list[float]:
@@ -436,7 +436,7 @@ def screen_scene(kind, picture, box, back, face, centre, material, rng) -> tuple
     warped = gridded(warped, rng, rows, columns, depth)
     warped = cv2.resize(warped, size, interpolation=cv2.INTER_AREA)
     # Near the lens a phone is out of focus, and what is behind is dark: the exposure follows the bright screen.
-    if rng.random() < 0.45:
+    if rng.random() < 0.55:
         warped = cv2.GaussianBlur(warped, (0, 0), rng.uniform(0.5, 1.9))
     if rng.random() < 0.3:
         rows_on = np.arange(size[1], dtype=np.float32)

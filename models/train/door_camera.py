@@ -10,17 +10,17 @@ from living import grey
 
 
 def _lens(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if rng.random() < 0.12:  # out of focus, or in motion
+    if rng.random() < 0.06:  # out of focus, or in motion
         if rng.random() < 0.5:
-            x = cv2.GaussianBlur(x, (0, 0), rng.uniform(1.0, 2.6))
+            x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.9, 1.8))
         else:
-            length = int(rng.integers(3, 10))
+            length = int(rng.integers(3, 8))
             kernel = np.zeros((length, length), np.float32)
             angle = rng.uniform(0, np.pi)
             end = np.array([np.cos(angle), np.sin(angle)]) * length / 2
             cv2.line(kernel, tuple((length / 2 - end).astype(int).tolist()), tuple((length / 2 + end).astype(int).tolist()), 1.0, 1)
             x = cv2.filter2D(x, -1, kernel / max(1.0, kernel.sum()), borderType=cv2.BORDER_REFLECT)
-    sigma = rng.uniform(0.0, 1.1)
+    sigma = rng.uniform(0.0, 0.75)
     return cv2.GaussianBlur(x, (0, 0), sigma) if sigma > 0.3 else x
 
 
@@ -47,7 +47,7 @@ def _light(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _sensor(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    noise = np.exp(rng.uniform(np.log(0.6), np.log(9.0)))
+    noise = np.exp(rng.uniform(np.log(0.5), np.log(6.0)))
     h, w = x.shape[:2]
     if rng.random() < 0.55:  # one colour per pixel, the other two guessed
         flat = np.empty((h, w), np.float32)
@@ -63,16 +63,16 @@ def photograph(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A scene in RGB, float, 0..255 or a little more, to the frame that the gate gets, uint8."""
     cv2.setRNGSeed(int(rng.integers(2**31)))
     h, w = x.shape[:2]
-    half = rng.random() < 0.10 and min(h, w) > 120
+    half = rng.random() < 0.05 and min(h, w) > 120
     if half:
         x = cv2.resize(x, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
     x = _sensor(_light(_lens(x, rng), rng), rng)
     kind = rng.random()
-    if kind < 0.2:  # a webcam's noise filter
+    if kind < 0.15:  # a webcam's noise filter
         x = cv2.bilateralFilter(np.clip(x, 0, 255).astype(np.uint8), 5, rng.uniform(8, 35), 2).astype(np.float32)
-    elif kind < 0.3:
+    elif kind < 0.2:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.5, 0.9))
-    if rng.random() < 0.45:
+    if rng.random() < 0.5:
         x = x + np.float32(rng.uniform(0.2, 1.3)) * (x - cv2.GaussianBlur(x, (0, 0), rng.uniform(0.7, 1.6)))
     frame = np.clip(x + 0.5, 0, 255).astype(np.uint8)
     if half:

@@ -16,7 +16,6 @@ import torch
 import liveness_net
 from common import ROOT, SEED, WORK
 from export import run
-from liveness_set import BLOCK
 from train_liveness import channels, load, scores
 
 TARGET = ROOT / "models" / "liveness.onnx"
@@ -57,8 +56,8 @@ def main() -> None:
     net.load_state_dict(state["averaged"])
     net.eval()
     columns = channels(state["scales"])
-    pixels, kinds, _ = load("held")
-    even = np.arange(len(kinds)) // BLOCK % 2 == 0
+    pixels, kinds, _, block = load("held")
+    even = block % 2 == 0
     live, peer = scores(net, pixels[even], columns)
     gain, offset = platt((1 - args.mix) * live + args.mix * peer, kinds[even] == 0)
     side = liveness_net.SIDE

@@ -20,7 +20,7 @@ import door_camera
 import liveness_net
 from common import ROOT, SEED, WORK
 from liveness_frames import frames
-from liveness_set import BLOCK, KINDS, Peer, crops, jitter
+from liveness_set import KINDS, Peer, crops, jitter
 from living import FOLDER, Material
 from train_liveness import channels, load, scores
 
@@ -87,8 +87,8 @@ def main() -> None:
     parser.add_argument("--out", default=str(RESULT))
     args = parser.parse_args()
     net = Shipped(args.model)
-    pixels, kinds, opinion = load("held")
-    even = np.arange(len(kinds)) // BLOCK % 2 == 0
+    pixels, kinds, opinion, block = load("held")
+    even = block % 2 == 0
     score = net.stacked(pixels)
     limit = float(np.quantile(score[even & (kinds == 0)], BPCER))
     odd = lambda names: ~even & np.isin(kinds, [KINDS.index(n) for n in names])

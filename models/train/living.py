@@ -150,7 +150,7 @@ class Material:
         part = image[top : top + ch, left : left + cw]
         part = part[:, ::-1] if rng.random() < 0.5 else part
         out = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if cw > width else cv2.INTER_CUBIC).astype(np.float32)
-        return cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 4)) if rng.random() < 0.4 else out
+        return cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 3)) if rng.random() < 0.3 else out
 
 
 def with_other_face(person: dict, material: Material, rng: np.random.Generator, chip: int | None = None) -> np.ndarray:
@@ -227,6 +227,11 @@ def content(material: Material, rng: np.random.Generator, face: float, reach, ch
     """
     cut = rng.random() < 0.5
     person = material.person(rng, cut)
+    for _ in range(6):
+        # A photo that has to be enlarged much is soft, which no living person is: a larger one, then.
+        if face <= 1.1 * (person["box"][3] - person["box"][1]):
+            break
+        person = material.person(rng, cut)
     swapped = rng.random() < 0.4 or chip is not None
     image = with_other_face(person, material, rng, chip) if swapped else person["image"].astype(np.float32)
     box, mirror = person["box"], bool(rng.random() < 0.5)

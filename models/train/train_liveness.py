@@ -19,12 +19,28 @@ from attacks import DRAWINGS, PRINTS, SCREENS
 from common import ROOT, WORK, dataset_hash, device, seed_everything
 from liveness_set import KINDS, SCALES
 from living import FOLDER
+from quality_limits import measures
+
+PEER_UNIT = 4.0
 
 
-def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Crops `[N, S, S, 3 * all scales]`, kinds and the peer's logits of every finished block."""
-    parts = [np.load(p) for p in sorted(FOLDER.glob(f"{side_of_split}-[0-9]*.npz"))[:limit] if ".tmp" not in p.name]
-    return tuple(np.concatenate([p[key] for p in parts]) for key in ("pixels", "kinds", "peer"))
+def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Crops `[N, S, S, 3 * all scales]`, kinds, the peer's logits and the block's number, of every finished block: only what the gate
+    would judge at all, by the limits of `[quality]`."""
+    columns: tuple[list, list, list, list] = ([], [], [], [])
+    for path in [p for p in sorted(FOLDER.glob(f"{side_of_split}-[0-9][0-9][0-9].npz"))][:limit]:
+        stored = np.load(path)
+        pixels = stored["pixels"]
+        judged = np.array([fit_to_judge(x[..., -3:]) for x in pixels])
+        number = np.full(judged.sum(), int(path.stem.split("-")[1]))
+        for column, part in zip(columns, (pixels[judged], stored["kinds"][judged], stored["peer"][judged], number)):
+            column.append(part)
+    return tuple(np.concatenate(c) for c in columns)
+
+
+def fit_to_judge(face: np.ndarray) -> bool:
+    sharpness, brightness, contrast = measures(face)
+    return sharpness >= 0.02 and 35 <= brightness <= 232 and contrast >= 12
 
 
 def channels(scales) -> list[int]:
@@ -76,7 +92,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--scales", type=float, nargs="+", default=list(liveness_net.SCALES))
     parser.add_argument("--without", default="", help="kinds of attack that are left out, with commas")
-    parser.add_argument("--peer", type=float, default=0.3, help="weight of the peer's opinion")
+    parser.add_argument("--peer", type=float, default=0.6, help="weight of the peer's opinion")
     parser.add_argument("--name", default="liveness")
     parser.add_argument("--start", help="checkpoint whose averaged weights to start from")
     parser.add_argument("--blocks", type=int, help="use only so many blocks")
@@ -85,18 +101,17 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     seed_everything(14)
-    pixels, kinds, opinion = load("train", args.blocks)
+    pixels, kinds, opinion, _ = load("train", args.blocks)
     left_out = [KINDS.index(k) for k in args.without.split(",") if k]
     rows = np.flatnonzero(~np.isin(kinds, left_out))
     data = dataset_hash([str(k) for k in kinds], pixels)
     columns = channels(args.scales)
-    held_pixels, held_kinds, held_opinion = load("held")
+    held_pixels, held_kinds, _, _ = load("held")
     planes = torch.from_numpy(np.ascontiguousarray(pixels[..., columns].transpose(0, 3, 1, 2)))
     del pixels
     label = torch.from_numpy((kinds == 0).astype(np.float32))
-    # The peer is a soft teacher: what it is unsure of counts little.
-    soft = torch.sigmoid(torch.from_numpy(opinion)).clamp(0.02, 0.98)
-    sure = (soft - 0.5).abs() * 2
+    # The peer's logits reach from -15 to 15; what counts is on which side, and whether it is sure.
+    opinion = torch.from_numpy(opinion).clamp(-10, 10) / PEER_UNIT
     where = device()
     net = liveness_net.LivenessNet(args.scales).to(where).to(memory_format=torch.channels_last)
     half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
@@ -135,7 +150,7 @@ def main() -> None:
                 live, peer = net(x)
             wanted = label[part].to(where) * 0.98 + 0.01
             own = F.binary_cross_entropy_with_logits(live.float(), wanted)
-            other = (F.binary_cross_entropy_with_logits(peer.float(), soft[part].to(where), reduction="none") * sure[part].to(where)).mean()
+            other = F.smooth_l1_loss(peer.float(), opinion[part].to(where), beta=0.5)
             loss = own + args.peer * other
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
