@@ -22,11 +22,10 @@ from common import ROOT, SEED, WORK
 from liveness_frames import frames
 from liveness_set import KINDS, Peer, crops, jitter
 from living import FOLDER, Material
-from train_liveness import channels, load, scores
+from train_liveness import BPCER, channels, load, scores
 
 RESULT = ROOT / "models" / "liveness.json"
 ETHNICITIES = ("White", "Black", "Asian", "Indian", "other")
-BPCER = 0.03
 
 
 def rate(wrong: np.ndarray) -> dict:
@@ -59,7 +58,7 @@ class Shipped:
         return float(self.session.run(None, {"image": np.ascontiguousarray(x.transpose(2, 0, 1)[None], np.float32)})[0][0, 0])
 
 
-def labelled(count: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def labelled(count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Composed living scenes with the faces of labelled chips held back: crops, gender, ethnicity."""
     target = FOLDER / "labelled.npz"
     if not target.is_file():

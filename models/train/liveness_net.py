@@ -21,12 +21,12 @@ MEAN, STD = 127.5, 64.0
 class LivenessNet(nn.Module):
     """Crops stacked along channels, `[N, 3 K, SIDE, SIDE]`, 0..255, to a logit `[N]`: larger is more alive.
 
-    In training a second output `[N]` follows the opinion of the peer, which has seen real attacks; `mix` is its share of the
-    exported logit.
+    A second output `[N]` follows the opinion of the peer, which has seen real attacks. The exported logit is the lesser of the two, each
+    brought to one scale by `export_liveness.py`: both have to take a face for living.
     """
 
     # The stem has the shape of the detector's first layers, whose weights it starts with: `train_liveness.py`.
-    def __init__(self, scales=SCALES, stem=(16, 24, 32), trunk: int = 96, features: int = 96, dropout: float = 0.2, mix: float = 0.0):
+    def __init__(self, scales=SCALES, stem=(16, 24, 32), trunk: int = 96, features: int = 96, dropout: float = 0.2):
         super().__init__()
         self.crops = len(scales)
         self.stems = nn.ModuleList(
@@ -35,7 +35,6 @@ class LivenessNet(nn.Module):
         self.trunk = nn.Sequential(conv(stem[2] * self.crops, trunk, 2), Residual(trunk), conv(trunk, features, kernel=1))
         self.dropout = nn.Dropout(dropout)
         self.live, self.peer = nn.Linear(features, 1), nn.Linear(features, 1)
-        self.mix = mix
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = (x - MEAN) / STD
@@ -43,9 +42,10 @@ class LivenessNet(nn.Module):
         pooled = self.dropout(self.trunk(torch.cat(parts, 1)).mean((2, 3)))
         return self.live(pooled).squeeze(1), self.peer(pooled).squeeze(1)
 
-    def logit(self, x: torch.Tensor) -> torch.Tensor:
-        live, peer = self(x)
-        return (1 - self.mix) * live + self.mix * peer
+
+def fused(live, peer, own: tuple[float, float], other: tuple[float, float]):
+    """The exported logit of NumPy arrays: the lesser of `gain * output + offset` of both outputs."""
+    return np.minimum(own[0] * live + own[1], other[0] * peer + other[1])
 
 
 def square(box, scale: float, width: int, height: int) -> tuple[float, float, float]:
@@ -67,8 +67,8 @@ def crop(image: np.ndarray, box, scale: float, side: int = SIDE) -> np.ndarray:
     return cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA if whole > side else cv2.INTER_LINEAR)
 
 
-def graph_of(net: LivenessNet, int8: bool, side: int, metadata: dict, offset: float = 0.0, gain: float = 1.0):
-    """The ONNX file: normalisation inside, the two outputs mixed into one logit `gain * logit + offset`."""
+def graph_of(net: LivenessNet, int8: bool, side: int, metadata: dict, own: tuple[float, float], other: tuple[float, float]):
+    """The ONNX file: normalisation inside, the two outputs fused into one logit."""
     graph = Graph(int8)
     x = graph.node("Sub", ["image", graph.constant("mean", np.float32(MEAN))])
     x = graph.node("Mul", [x, graph.constant("factor", np.float32(1 / STD))])
@@ -79,8 +79,9 @@ def graph_of(net: LivenessNet, int8: bool, side: int, metadata: dict, offset: fl
         parts.append(graph.block(stem, graph.node("Slice", [x, *bounds, axes])))
     joined = parts[0] if len(parts) == 1 else graph.node("Concat", parts, axis=1)
     pooled = graph.node("GlobalAveragePool", [graph.block(net.trunk, joined)])
-    weight = (1 - net.mix) * net.live.weight + net.mix * net.peer.weight
-    bias = (1 - net.mix) * net.live.bias + net.mix * net.peer.bias
-    head = graph.conv(pooled, (gain * weight).detach().numpy()[:, :, None, None], (gain * bias + offset).detach().numpy())
-    graph.rename(graph.node("Flatten", [head]), "live")
+    heads = []
+    for layer, (gain, offset) in ((net.live, own), (net.peer, other)):
+        head = graph.conv(pooled, (gain * layer.weight).detach().numpy()[:, :, None, None], (gain * layer.bias + offset).detach().numpy())
+        heads.append(graph.node("Flatten", [head]))
+    graph.rename(graph.node("Min", heads), "live")
     return graph.model((side, side), [("live", [1, 1])], metadata, channels=3 * net.crops)

@@ -22,6 +22,8 @@ from living import FOLDER
 from quality_limits import measures
 
 PEER_UNIT = 4.0
+# The share of the living that may be refused, for every limit here.
+BPCER = 0.03
 
 
 def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -77,7 +79,7 @@ def scores(net: liveness_net.LivenessNet, pixels: np.ndarray, columns: list[int]
     return np.concatenate(live), np.concatenate(peer)
 
 
-def table(score: np.ndarray, kinds: np.ndarray, bpcer: float = 0.03) -> dict:
+def table(score: np.ndarray, kinds: np.ndarray, bpcer: float = BPCER) -> dict:
     """APCER per kind at the score that refuses `bpcer` of the living."""
     limit = float(np.quantile(score[kinds == 0], bpcer))
     let_in = {k: round(float((score[kinds == i] >= limit).mean()), 4) for i, k in enumerate(KINDS) if i and (kinds == i).any()}
