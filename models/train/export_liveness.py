@@ -1,9 +1,7 @@
 """Writes `models/liveness.onnx` from a checkpoint of `train_liveness.py`: batch normalisation folded, weights int8, one logit.
 
-The first output is calibrated on the even blocks of the scenes held back (Platt 1999), so that its sigmoid is the probability of a living
-face where one in two is an attack. The second, which follows the peer, is so laid beside it that at the limit it refuses alone a stated
-share of real photos of living people: only the living decide that, no attack. The exported logit is the lesser of the two. The file is
-checked in ONNX Runtime against the PyTorch net before it is put in place.
+The logit is calibrated on the even blocks of the scenes held back (Platt 1999), so that its sigmoid is the probability of a living
+face where one in two is an attack. The file is checked in ONNX Runtime against the PyTorch net before it is put in place.
 """
 
 import argparse
@@ -18,9 +16,7 @@ import torch
 import liveness_net
 from common import ROOT, SEED, WORK
 from export import run
-from living import people
-from liveness_set import crops
-from train_liveness import BPCER, channels, load, scores
+from train_liveness import channels, load, scores
 
 TARGET = ROOT / "models" / "liveness.onnx"
 
@@ -48,16 +44,9 @@ def platt(score: np.ndarray, live: np.ndarray) -> tuple[float, float]:
     return float(line[0].detach()), float(line[1].detach())
 
 
-def photos() -> np.ndarray:
-    """Crops of real photos of living people, those of the training side: whole frames, boxes of the detector."""
-    return np.stack([crops(p["image"], p["box"]) for p in people() if not p["held"] and p["kind"] != "portrait"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", default="liveness")
-    parser.add_argument("--refuse", type=float, default=0.02, help="share of real photos of living people that the second output alone refuses at the limit")
-    parser.add_argument("--gain", type=float, default=3.0, help="of the second output")
     parser.add_argument("--version", help="default: one more than the shipped file's")
     parser.add_argument("--out", default=str(TARGET))
     args = parser.parse_args()
@@ -69,9 +58,7 @@ def main() -> None:
     pixels, kinds, _, block = load("held")
     even = block % 2 == 0
     live, peer = scores(net, pixels[even], columns)
-    own = platt(live, kinds[even] == 0)
-    limit = float(np.quantile(own[0] * live[kinds[even] == 0] + own[1], BPCER))
-    other = (args.gain, limit - args.gain * float(np.quantile(scores(net, photos(), columns)[1], args.refuse)))
+    gain, offset = platt(live + liveness_net.PEER * peer, kinds[even] == 0)
     side = liveness_net.SIDE
     metadata = {
         "name": liveness_net.NAME, "version": args.version or next_version(), "training_data": state.get("data", "unknown"), "seed": SEED, "layout": "NCHW", "colour": "RGB",
@@ -80,12 +67,12 @@ def main() -> None:
     }
     probe = torch.from_numpy(np.ascontiguousarray(pixels[:200][..., columns])).permute(0, 3, 1, 2).float()
     with torch.no_grad():
-        wanted = liveness_net.fused(*(o.numpy() for o in net(probe)), own, other)
+        wanted = (gain * net.logit(probe) + offset).numpy()
     for int8, limit in ((False, 0.01), (True, 1.0)):
-        model = liveness_net.graph_of(net, int8, side, metadata, own, other)
+        model = liveness_net.graph_of(net, int8, side, metadata, gain, offset)
         worst = float(np.abs(run(model, probe.numpy())[0][:, 0] - wanted).max())
         size = len(model.SerializeToString())
-        print(json.dumps({"model": metadata["name"], "version": metadata["version"], "weights": "int8" if int8 else "float", "bytes": size, "own": own, "other": other, "limit": limit,
+        print(json.dumps({"model": metadata["name"], "version": metadata["version"], "weights": "int8" if int8 else "float", "bytes": size, "gain": round(gain, 4), "offset": round(offset, 4),
                           "largest difference to PyTorch": round(worst, 5), "unit": "logit"}))
         if worst > limit:
             sys.exit(f"{metadata['name']}: differs from the PyTorch net by {worst:.4f}, more than {limit}; the file was not written")

@@ -54,7 +54,7 @@ on real attacks of one phone only.
 people, and UTKFace chips set into both. Attacks are made from the same pictures by code (`attacks.py`): paper, card, glossy, halftone, worn mask;
 phone, tablet, monitor, sampled with the sub-pixels of a display at twice the sensor's pitch; sketch, statue, posterised, cartoon, as figures and on paper.
 Both go through the same camera (`door_camera.py`), and the living through the same compositor. A second output follows a public net that has seen real
-replays (never shipped), on these same pictures; the logit is the lesser of the two. People, chips and places are split as for the other nets; no frame of `attacks-dev`
+replays (never shipped), on these same pictures; it has a share in the logit. People, chips and places are split as for the other nets; no frame of `attacks-dev`
 was trained on or chosen by.
 
 **Figures**, by ISO/IEC 30107-3, per frame, at the logit {f["limit_logit"]} (confidence {f["confidence"]}), which refuses {100 * f["bpcer_asked"]:.0f} % of composed living scenes; every

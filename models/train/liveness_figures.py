@@ -124,7 +124,8 @@ def main() -> None:
         state = torch.load(WORK / f"{args.left_out}.pt", map_location="cpu")
         other = liveness_net.LivenessNet(state["scales"])
         other.load_state_dict(state["averaged"])
-        live, _ = scores(other, pixels, channels(state["scales"]))
+        live, theirs_too = scores(other, pixels, channels(state["scales"]))
+        live = live + liveness_net.PEER * theirs_too
         line = float(np.quantile(live[even & (kinds == 0)], BPCER))
         unseen = state["without"].split(",")
         part = lambda family: [k for k in family if k in unseen]

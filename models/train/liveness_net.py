@@ -16,13 +16,16 @@ NAME = "agegate-liveness"
 SIDE = 96
 SCALES = (2.7, 0.9)
 MEAN, STD = 127.5, 64.0
+# Weight of the peer's opinion in the exported logit. Fixed beforehand: large enough to count, and small enough that simulated screens
+# are told apart as well as without it.
+PEER = 0.5
 
 
 class LivenessNet(nn.Module):
     """Crops stacked along channels, `[N, 3 K, SIDE, SIDE]`, 0..255, to a logit `[N]`: larger is more alive.
 
-    A second output `[N]` follows the opinion of the peer, which has seen real attacks. The exported logit is the lesser of the two, each
-    brought to one scale by `export_liveness.py`: both have to take a face for living.
+    A second output `[N]` follows the opinion of the peer, which has seen real attacks. The exported logit is
+    `live + PEER * peer`.
     """
 
     # The stem has the shape of the detector's first layers, whose weights it starts with: `train_liveness.py`.
@@ -42,10 +45,9 @@ class LivenessNet(nn.Module):
         pooled = self.dropout(self.trunk(torch.cat(parts, 1)).mean((2, 3)))
         return self.live(pooled).squeeze(1), self.peer(pooled).squeeze(1)
 
-
-def fused(live, peer, own: tuple[float, float], other: tuple[float, float]):
-    """The exported logit of NumPy arrays: the lesser of `gain * output + offset` of both outputs."""
-    return np.minimum(own[0] * live + own[1], other[0] * peer + other[1])
+    def logit(self, x: torch.Tensor) -> torch.Tensor:
+        live, peer = self(x)
+        return live + PEER * peer
 
 
 def square(box, scale: float, width: int, height: int) -> tuple[float, float, float]:
@@ -67,8 +69,8 @@ def crop(image: np.ndarray, box, scale: float, side: int = SIDE) -> np.ndarray:
     return cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA if whole > side else cv2.INTER_LINEAR)
 
 
-def graph_of(net: LivenessNet, int8: bool, side: int, metadata: dict, own: tuple[float, float], other: tuple[float, float]):
-    """The ONNX file: normalisation inside, the two outputs fused into one logit."""
+def graph_of(net: LivenessNet, int8: bool, side: int, metadata: dict, gain: float = 1.0, offset: float = 0.0):
+    """The ONNX file: normalisation inside, the two outputs summed into the logit `gain * (live + PEER * peer) + offset`."""
     graph = Graph(int8)
     x = graph.node("Sub", ["image", graph.constant("mean", np.float32(MEAN))])
     x = graph.node("Mul", [x, graph.constant("factor", np.float32(1 / STD))])
@@ -79,9 +81,7 @@ def graph_of(net: LivenessNet, int8: bool, side: int, metadata: dict, own: tuple
         parts.append(graph.block(stem, graph.node("Slice", [x, *bounds, axes])))
     joined = parts[0] if len(parts) == 1 else graph.node("Concat", parts, axis=1)
     pooled = graph.node("GlobalAveragePool", [graph.block(net.trunk, joined)])
-    heads = []
-    for layer, (gain, offset) in ((net.live, own), (net.peer, other)):
-        head = graph.conv(pooled, (gain * layer.weight).detach().numpy()[:, :, None, None], (gain * layer.bias + offset).detach().numpy())
-        heads.append(graph.node("Flatten", [head]))
-    graph.rename(graph.node("Min", heads), "live")
+    weight, bias = net.live.weight + PEER * net.peer.weight, net.live.bias + PEER * net.peer.bias
+    head = graph.conv(pooled, (gain * weight).detach().numpy()[:, :, None, None], (gain * bias + offset).detach().numpy())
+    graph.rename(graph.node("Flatten", [head]), "live")
     return graph.model((side, side), [("live", [1, 1])], metadata, channels=3 * net.crops)
