@@ -9,6 +9,7 @@ import json
 import math
 import time
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,11 +20,13 @@ from attacks import DRAWINGS, PRINTS, SCREENS
 from common import ROOT, WORK, dataset_hash, device, seed_everything
 from liveness_set import KINDS, SCALES
 from living import FOLDER
-from quality_limits import measures
+from quality_limits import MEASURED
 
 PEER_UNIT = 4.0
 # The share of the living that may be refused, for every limit here.
 BPCER = 0.03
+# What is hardest to tell counts more.
+WEIGHTS = {"mask": 2.5, "statue": 2.0, "paper": 1.5, "posterised": 1.5}
 
 
 def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -33,16 +36,22 @@ def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.n
     for path in [p for p in sorted(FOLDER.glob(f"{side_of_split}-[0-9][0-9][0-9].npz"))][:limit]:
         stored = np.load(path)
         pixels = stored["pixels"]
-        judged = np.array([fit_to_judge(x[..., -3:]) for x in pixels])
+        judged = fit_to_judge(pixels[..., -3:])
         number = np.full(judged.sum(), int(path.stem.split("-")[1]))
         for column, part in zip(columns, (pixels[judged], stored["kinds"][judged], stored["peer"][judged], number)):
             column.append(part)
     return tuple(np.concatenate(c) for c in columns)
 
 
-def fit_to_judge(face: np.ndarray) -> bool:
-    sharpness, brightness, contrast = measures(face)
-    return sharpness >= 0.02 and 35 <= brightness <= 232 and contrast >= 12
+def fit_to_judge(faces: np.ndarray) -> np.ndarray:
+    """Which tight crops `[N, S, S, 3]` are sharp, bright and rich enough to be judged: the measures of `quality_limits.py`."""
+    fit = np.zeros(len(faces), bool)
+    for i, face in enumerate(faces):
+        x = cv2.resize(cv2.cvtColor(np.ascontiguousarray(face), cv2.COLOR_RGB2GRAY), (MEASURED, MEASURED), interpolation=cv2.INTER_AREA).astype(np.float32)
+        mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(x))
+        bent = x[1:-1, :-2] + x[1:-1, 2:] + x[:-2, 1:-1] + x[2:, 1:-1] - 4 * x[1:-1, 1:-1]
+        fit[i] = float(np.vdot(bent, bent)) / bent.size >= 0.02 * max(1.0, deviation) ** 2 and 35 <= mean <= 232 and deviation >= 12
+    return fit
 
 
 def channels(scales) -> list[int]:
@@ -114,6 +123,7 @@ def main() -> None:
     label = torch.from_numpy((kinds == 0).astype(np.float32))
     # The peer's logits reach from -15 to 15; what counts is on which side, and whether it is sure.
     opinion = torch.from_numpy(opinion).clamp(-10, 10) / PEER_UNIT
+    weight = torch.from_numpy(np.array([WEIGHTS.get(k, 1.0) for k in KINDS], np.float32)[kinds])
     where = device()
     net = liveness_net.LivenessNet(args.scales).to(where).to(memory_format=torch.channels_last)
     half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
@@ -151,7 +161,7 @@ def main() -> None:
             with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
                 live, peer = net(x)
             wanted = label[part].to(where) * 0.98 + 0.01
-            own = F.binary_cross_entropy_with_logits(live.float(), wanted)
+            own = F.binary_cross_entropy_with_logits(live.float(), wanted, weight=weight[part].to(where))
             other = F.smooth_l1_loss(peer.float(), opinion[part].to(where), beta=0.5)
             loss = own + args.peer * other
             optimiser.zero_grad(set_to_none=True)
