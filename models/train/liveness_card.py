@@ -68,6 +68,13 @@ figure is of other frames and of people that training never saw. Beside it the p
 |---|---|---|
 {rows(f["apcer"], f["peer"]["apcer"])}
 {left}
+**A strict limit.** At the logit {f["strict"]["net"]["limit_logit"]}, which refuses 5 % of easy living frames (webcam and scenes), and the public net at its own such limit. Attacks
+let in, living refused:
+
+| frames | this net | peer |
+|---|---|---|
+{rows({k: v for k, v in f["strict"]["net"].items() if k != "limit_logit"}, f["strict"]["peer"])}
+
 | living people by group | BPCER |
 |---|---|
 {rows(f["bpcer_by_group"])}
