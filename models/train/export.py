@@ -99,8 +99,8 @@ class Graph:
         for node in self.nodes:
             node.output[:] = [new if o == old else o for o in node.output]
 
-    def model(self, side: tuple[int, int], outputs: list, metadata: dict) -> onnx.ModelProto:
-        inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, side[1], side[0]])]
+    def model(self, side: tuple[int, int], outputs: list, metadata: dict, channels: int = 3) -> onnx.ModelProto:
+        inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, channels, side[1], side[0]])]
         values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in outputs]
         graph = helper.make_graph(self.nodes, metadata["name"], inputs, values, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="agegate models/train/export.py")

@@ -37,9 +37,9 @@ def constants(path: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 @torch.no_grad()
-def load(model: nn.Module, layers: Iterable[tuple[nn.Conv2d, nn.BatchNorm2d | None]], path: Path, batch: torch.Tensor) -> None:
-    """Puts the weights of `path` into `layers`; `batch` is a normalised batch of training pictures."""
-    stored, layers = constants(path), list(layers)
+def load(model: nn.Module, layers: Iterable[tuple[nn.Conv2d, nn.BatchNorm2d | None]], path: Path, batch: torch.Tensor, first: int | None = None) -> None:
+    """Puts the weights of `path` (only its first `first` convolutions) into `layers`; `batch` is a normalised batch of training pictures."""
+    stored, layers = constants(path)[:first], list(layers)
     if [tuple(w.shape) for w, _ in stored] != [tuple(c.weight.shape) for c, _ in layers]:
         raise ValueError(f"{path}: not the same layers as the net to be trained")
     moments: dict[nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
