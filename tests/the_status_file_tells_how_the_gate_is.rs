@@ -49,7 +49,8 @@ fn it_tells_of_frames_decisions_and_the_end() {
     std::fs::create_dir(run_folder(folder.path())).unwrap();
     let config = write_config(folder.path(), "");
     let mut daemon = Daemon::start(&["run"], &config);
-    let status = wait(folder.path(), |s| s.counters.decisions.values().sum::<u64>() > 0 && s.counters.frames_judged > 5);
+    let status =
+        wait(folder.path(), |s| s.counters.decisions.values().sum::<u64>() > 0 && s.counters.frames_judged > 5);
     assert_eq!((status.state, status.camera), (State::InUse, Camera::Watching), "{status:?}");
     assert_eq!((status.config.as_path(), status.pid), (config.canonicalize().unwrap().as_path(), daemon.child.id()));
     assert!(status.last_frame.is_some() && !status.policy.is_empty(), "{status:?}");

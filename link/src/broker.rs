@@ -7,7 +7,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use rumqttc::{
-    Broker, MqttOptions, Transport,
+    AsyncClient, Broker, EventLoop, MqttOptions, NetworkOptions, Transport,
     tokio_rustls::rustls::{
         ClientConfig, RootCertStore,
         crypto::ring,
@@ -21,6 +21,9 @@ use crate::{config::BrokerConfig, files};
 const MOST_PACKET: usize = 64 * 1024;
 /// Most messages that wait for their acknowledgement.
 pub const WINDOW: u16 = 200;
+
+/// How long making a connection may take, TLS included, seconds: a small board on a bad line.
+const CONNECT_SECONDS: u64 = 30;
 
 /// What of the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,17 @@ pub fn options(config: &BrokerConfig, client_id: &str) -> Result<MqttOptions, Br
     Ok(options)
 }
 
+/// A client that connects when its event loop is driven.
+#[must_use]
+pub fn client(options: MqttOptions, capacity: usize) -> (AsyncClient, EventLoop) {
+    let (client, mut events) = AsyncClient::builder(options).capacity(capacity).build();
+    let mut network = NetworkOptions::new();
+    network.set_connection_timeout(CONNECT_SECONDS);
+    network.set_tcp_nodelay(true);
+    events.set_network_options(network);
+    (client, events)
+}
+
 fn tls(config: &BrokerConfig) -> Result<ClientConfig, BrokerError> {
     let said = |e: &dyn std::fmt::Display| BrokerError::Tls(e.to_string());
     let mut roots = RootCertStore::empty();
@@ -81,7 +95,8 @@ fn tls(config: &BrokerConfig) -> Result<ClientConfig, BrokerError> {
     match (&config.certificate_file, &config.key_file) {
         (Some(certificate), Some(key)) => {
             let chain = certificates("certificate_file", certificate)?;
-            let secret = PrivateKeyDer::from_pem_slice(&read("key_file", key)?).map_err(|e| wrong("key_file", key, e))?;
+            let secret =
+                PrivateKeyDer::from_pem_slice(&read("key_file", key)?).map_err(|e| wrong("key_file", key, e))?;
             builder.with_client_auth_cert(chain, secret).map_err(|e| wrong("certificate_file", certificate, e))
         }
         _ => Ok(builder.with_no_client_auth()),

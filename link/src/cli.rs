@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use rumqttc::{AsyncClient, Event, Incoming};
+use rumqttc::{Event, Incoming};
 use tokio::sync::watch;
 
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
 
 /// How often the textfile is written.
 const TEXTFILE_EVERY: Duration = Duration::from_secs(15);
+
+/// Longest wait for the broker's answer in `check`.
+const CHECK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Speaks to the network for an age gate: MQTT, Prometheus, Home Assistant, fleet. Takes no command
 #[derive(Debug, Parser)]
@@ -167,21 +170,27 @@ async fn check(path: &Path) -> Result<bool, Box<dyn Error>> {
     tell("config", Ok(format!("{}, gate {}", path.display(), config.gate)));
     tell("log", check_log(&config));
     let seen = Seen::look(&config.status);
-    tell("gate", match &seen {
-        Seen::Unreadable(what) => Err(what.clone()),
-        seen if seen.in_use() => Ok("in use".into()),
-        seen => Err(format!(
-            "{}; its status is looked for in {}, for the configuration {}",
-            seen.state(),
-            config.status.folder.display(),
-            config.status.gate_config.display()
-        )),
-    });
+    tell(
+        "gate",
+        match &seen {
+            Seen::Unreadable(what) => Err(what.clone()),
+            seen if seen.in_use() => Ok("in use".into()),
+            seen => Err(format!(
+                "{}; its status is looked for in {}, for the configuration {}",
+                seen.state(),
+                config.status.folder.display(),
+                config.status.gate_config.display()
+            )),
+        },
+    );
     let state = State::open(&config.state.folder, &config.gate, Duration::ZERO);
-    tell("state", match state {
-        Ok(state) => Ok(format!("{}, sent up to record {}", config.state.folder.display(), state.cursor().seq)),
-        Err(error) => Err(error.to_string()),
-    });
+    tell(
+        "state",
+        match state {
+            Ok(state) => Ok(format!("{}, sent up to record {}", config.state.folder.display(), state.cursor().seq)),
+            Err(error) => Err(error.to_string()),
+        },
+    );
     tell("broker", check_broker(&config).await);
     Ok(good)
 }
@@ -201,8 +210,9 @@ fn check_log(config: &Config) -> Result<String, String> {
 async fn check_broker(config: &Config) -> Result<String, String> {
     let place = format!("{}:{}", config.broker.host, config.broker.port);
     // Another name than the running link's, which would be thrown out.
-    let options = broker::options(&config.broker, &format!("agegate-check-{}", std::process::id())).map_err(|e| e.to_string())?;
-    let (client, mut events) = AsyncClient::builder(options).capacity(1).build();
+    let options =
+        broker::options(&config.broker, &format!("agegate-check-{}", std::process::id())).map_err(|e| e.to_string())?;
+    let (client, mut events) = broker::client(options, 1);
     let connected = async {
         loop {
             match events.poll().await {
@@ -212,12 +222,12 @@ async fn check_broker(config: &Config) -> Result<String, String> {
             }
         }
     };
-    let result = tokio::time::timeout(Duration::from_secs(15), connected).await;
+    let result = tokio::time::timeout(CHECK_PATIENCE, connected).await;
     let _ = client.try_disconnect();
     match result {
         Ok(Ok(())) => Ok(format!("{place}{}", if config.broker.tls { ", TLS" } else { "" })),
         Ok(Err(error)) => Err(format!("{place}: {error}")),
-        Err(_) => Err(format!("{place}: no answer within 15 s")),
+        Err(_) => Err(format!("{place}: no answer within {} s", CHECK_PATIENCE.as_secs())),
     }
 }
 
@@ -231,7 +241,8 @@ async fn show_fleet(args: &FleetArgs) -> Result<bool, Box<dyn Error>> {
         say!("{}", fleet::table::text(&rows, args.days).trim_end());
         if let Some(path) = &args.html {
             let page = fleet::page::html(&rows, args.days, args.watch);
-            files::write_whole(path, page.as_bytes(), 0o644, Durable::No).map_err(|e| format!("{}: {e}", path.display()))?;
+            files::write_whole(path, page.as_bytes(), 0o644, Durable::No)
+                .map_err(|e| format!("{}: {e}", path.display()))?;
         }
         if let Some(folder) = &args.anchors {
             fleet::anchors::keep(folder, &gates).map_err(|e| format!("{}: {e}", folder.display()))?;

@@ -82,7 +82,9 @@ impl Seen {
     #[must_use]
     pub fn look(config: &StatusConfig) -> Self {
         match find(config) {
-            Ok(Some(file)) if file.state == "stopped" || age_ms(&file).is_some_and(|ms| ms <= config.stale_seconds * 1000) => {
+            Ok(Some(file))
+                if file.state == "stopped" || age_ms(&file).is_some_and(|ms| ms <= config.stale_seconds * 1000) =>
+            {
                 Self::Fresh(Box::new(file))
             }
             Ok(Some(file)) => Self::Silent(Box::new(file)),

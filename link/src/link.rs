@@ -165,7 +165,8 @@ impl Link {
                         tries = 0;
                     }
                     let text = ended.to_string();
-                    let known = self.shared.with(|view| view.broker_trouble.replace(text.clone())) == Some(text.clone());
+                    let known =
+                        self.shared.with(|view| view.broker_trouble.replace(text.clone())) == Some(text.clone());
                     if !known {
                         log::warn!("broker {}:{}: {text}", self.config.broker.host, self.config.broker.port);
                     }
@@ -184,7 +185,7 @@ impl Link {
 
     /// One connection, from its beginning to its end.
     async fn connection(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Ended> {
-        let (client, events) = AsyncClient::builder(self.options.clone()).capacity(usize::from(WINDOW)).build();
+        let (client, events) = broker::client(self.options.clone(), usize::from(WINDOW));
         let (connected, is_connected) = oneshot::channel();
         let mut driver = Driver(tokio::spawn(drive(events, connected)));
         tokio::select! {
@@ -273,7 +274,13 @@ impl Link {
     }
 
     /// The retained topics, as far as they have something new.
-    async fn tell(&mut self, client: &AsyncClient, driver: &mut Driver, told: &mut Told, more: bool) -> Result<(), Ended> {
+    async fn tell(
+        &mut self,
+        client: &AsyncClient,
+        driver: &mut Driver,
+        told: &mut Told,
+        more: bool,
+    ) -> Result<(), Ended> {
         let mut notices = Vec::new();
         let sent = (self.state.cursor().seq, self.state.counts().faults);
         // Where much waits, the last number and hash go out with every batch all the same.
@@ -293,14 +300,21 @@ impl Link {
             }
             let decisions = self.state.counts().decisions.values().sum();
             if told.decisions != Some(decisions) {
-                notices.push(self.put(client, "days", topics::days(&self.config.gate, self.state.counts()), true).await?);
+                notices
+                    .push(self.put(client, "days", topics::days(&self.config.gate, self.state.counts()), true).await?);
                 told.decisions = Some(decisions);
             }
         }
         self.wait(notices, driver).await
     }
 
-    async fn put(&self, client: &AsyncClient, leaf: &str, payload: Vec<u8>, keep: bool) -> Result<PublishNotice, Ended> {
+    async fn put(
+        &self,
+        client: &AsyncClient,
+        leaf: &str,
+        payload: Vec<u8>,
+        keep: bool,
+    ) -> Result<PublishNotice, Ended> {
         let options = PublishOptions::new(QoS::AtLeastOnce).retain(keep);
         client.publish_tracked(self.topics.named(leaf), payload, options).await.map_err(|_| Ended::NotTaken)
     }

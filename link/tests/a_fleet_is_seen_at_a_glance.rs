@@ -18,7 +18,11 @@ use serde_json::json;
 fn office(folder: &Path, broker: &Mosquitto) -> PathBuf {
     let config = configure(folder, broker, "office", "");
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("user = \"gate\"", "user = \"office\"").replace("gate.password", "office.password")).unwrap();
+    std::fs::write(
+        &config,
+        text.replace("user = \"gate\"", "user = \"office\"").replace("gate.password", "office.password"),
+    )
+    .unwrap();
     config
 }
 
@@ -52,17 +56,23 @@ fn which_is_out_of_order_since_when_and_which_refers_too_many() {
     );
     let mut gone = gate(folder.path(), &broker, "gone", 7, json!({"state": "<script>alert(1)</script>"}));
     for name in ["well", "badly-lit", "camera", "gone"] {
-        receiver.wait(&format!("agegate/{name}/days"), 60, |found| found.iter().any(|p| p.to_string().contains("allow")));
+        receiver
+            .wait(&format!("agegate/{name}/days"), 60, |found| found.iter().any(|p| p.to_string().contains("allow")));
         receiver.wait(&format!("agegate/{name}/anchor"), 60, |found| found.last().is_some_and(|p| p["seq"] == 60));
     }
     gone.kill();
     receiver.wait("agegate/gone/link", 30, |found| found.last().is_some_and(|p| p["state"] == "offline"));
     let config = office(folder.path(), &broker);
     // Statuses are of just now: gates renew theirs, which these files do not.
-    let output = link(folder.path(), &["fleet", "--config", config.to_str().unwrap(), "--html", "fleet.html", "--anchors", "anchors"]);
+    let output = link(
+        folder.path(),
+        &["fleet", "--config", config.to_str().unwrap(), "--html", "fleet.html", "--anchors", "anchors"],
+    );
     let table = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "something is to be looked after: {table} {}", text(&output.stderr));
-    let line = |name: &str| table.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{name}: {table}")).to_owned();
+    let line = |name: &str| {
+        table.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{name}: {table}")).to_owned()
+    };
     assert!(line("camera").contains("out of order"), "{table}");
     assert!(line("gone").contains("offline: link offline"), "{table}");
     assert!(line("badly-lit").contains("66.7 % (54.1 to 77.3) !"), "{table}");
@@ -108,7 +118,9 @@ fn an_anchor_that_went_out_exposes_a_log_that_was_cut_on_the_device() {
     std::fs::create_dir(folder.path().join("run")).unwrap();
     std::fs::write(
         folder.path().join("agegate.toml"),
-        format!("[camera]\nsource = \"replay\"\npath = {clip:?}\n[relay]\ndriver = \"simulated\"\n[log]\nfolder = \"log\"\n"),
+        format!(
+            "[camera]\nsource = \"replay\"\npath = {clip:?}\n[relay]\ndriver = \"simulated\"\n[log]\nfolder = \"log\"\n"
+        ),
     )
     .unwrap();
     let mut gate = agegate(folder.path(), &["run", "--config", "agegate.toml"]).spawn().unwrap();
@@ -119,9 +131,12 @@ fn an_anchor_that_went_out_exposes_a_log_that_was_cut_on_the_device() {
     }
     let _link = Running::start(&["run"], &configure(folder.path(), &broker, "door", ""));
     let topic = "agegate/door/record";
-    let found = receiver.wait(topic, 120, |found| found.iter().filter(|p| p["record"]["event"] == "decision").count() >= 2);
+    let found =
+        receiver.wait(topic, 120, |found| found.iter().filter(|p| p["record"]["event"] == "decision").count() >= 2);
     assert_eq!(found[0]["record"]["event"], "keyed", "{}", found[0]);
-    receiver.wait("agegate/door/status", 30, |found| found.iter().any(|p| p["state"] == "in-use" && p["camera"] == "watching"));
+    receiver.wait("agegate/door/status", 30, |found| {
+        found.iter().any(|p| p["state"] == "in-use" && p["camera"] == "watching")
+    });
     assert!(Command::new("kill").args(["-TERM", &gate.id().to_string()]).status().unwrap().success());
     gate.wait().unwrap();
     receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["state"] == "stopped"));
@@ -132,12 +147,17 @@ fn an_anchor_that_went_out_exposes_a_log_that_was_cut_on_the_device() {
     let printed = agegate(folder.path(), &["log", "anchor", "--folder", "log"]).output().unwrap();
     assert!(text(&printed.stdout).contains(&anchor), "{anchor} is the gate's own: {}", text(&printed.stdout));
     let verify = |anchor: &str| {
-        let output = agegate(folder.path(), &["log", "verify", "--folder", "log", "--anchor", anchor]).output().unwrap();
+        let output =
+            agegate(folder.path(), &["log", "verify", "--folder", "log", "--anchor", anchor]).output().unwrap();
         (output.status.code(), text(&output.stdout))
     };
     assert_eq!(verify(&anchor).0, Some(0), "{}", verify(&anchor).1);
     // Somebody with the card in hand cuts the end off, and puts an older head back.
-    let file = std::fs::read_dir(folder.path().join("log")).unwrap().map(|e| e.unwrap().path()).find(|p| p.extension().is_some()).unwrap();
+    let file = std::fs::read_dir(folder.path().join("log"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some())
+        .unwrap();
     let kept: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(Into::into).collect();
     std::fs::write(&file, kept[..kept.len() - 2].join("\n") + "\n").unwrap();
     let (code, said) = verify(&anchor);

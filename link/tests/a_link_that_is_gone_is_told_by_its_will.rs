@@ -17,9 +17,12 @@ fn the_broker_tells_it_when_a_link_is_killed_and_keeps_the_status() {
     let config = configure(folder.path(), &broker, "door", "");
     let mut link = Running::start(&["run"], &config);
     receiver.wait("agegate/door/link", 30, |found| found.last().is_some_and(|p| p["state"] == "online"));
-    receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["sent"] == 3 && p["state"] == "in-use"));
+    receiver.wait("agegate/door/status", 30, |found| {
+        found.last().is_some_and(|p| p["sent"] == 3 && p["state"] == "in-use")
+    });
     write_status(folder.path(), json!({"state": "camera-lost", "camera": "lost", "since": "2026-03-01T11:00:00.000Z"}));
-    let told = receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["state"] == "camera-lost"));
+    let told =
+        receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["state"] == "camera-lost"));
     assert_eq!(told.last().unwrap()["since"], "2026-03-01T11:00:00.000Z");
     link.kill();
     receiver.wait("agegate/door/link", 30, |found| found.last().is_some_and(|p| p["state"] == "offline"));
@@ -39,10 +42,16 @@ fn a_gate_that_does_not_renew_its_status_is_not_responding() {
     Log::new(&folder.path().join("log")).visits(1);
     write_status(folder.path(), json!({}));
     let config = configure(folder.path(), &broker, "door", "");
-    let text = std::fs::read_to_string(&config).unwrap().replace("every_seconds = 1", "every_seconds = 60\nstale_seconds = 2");
+    let text =
+        std::fs::read_to_string(&config).unwrap().replace("every_seconds = 1", "every_seconds = 60\nstale_seconds = 2");
     std::fs::write(&config, text).unwrap();
     let _link = Running::start(&["run"], &config);
     receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["state"] == "in-use"));
-    let told = receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["state"] == "not-responding"));
-    assert_eq!((&told.last().unwrap()["door"], &told.last().unwrap()["camera"]), (&json!(null), &json!(null)), "nobody knows");
+    let told =
+        receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["state"] == "not-responding"));
+    assert_eq!(
+        (&told.last().unwrap()["door"], &told.last().unwrap()["camera"]),
+        (&json!(null), &json!(null)),
+        "nobody knows"
+    );
 }

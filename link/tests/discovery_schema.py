@@ -23,6 +23,8 @@ class Source:
                 target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
                 if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant):
                     self.names[target.id] = node.value.value
+                elif isinstance(target, ast.Name) and isinstance(node.value, ast.Name) and node.value.id in self.names:
+                    self.names[target.id] = self.names[node.value.id]
 
     def tree(self, path: str) -> ast.Module:
         return ast.parse(self.wheel.read(path))
@@ -62,9 +64,10 @@ def main() -> None:
         faults.extend(f"{where}: {key!r} is not known to Home Assistant" for key in value if key not in allowed)
 
     common = source.keys(schemas, "MQTT_ENTITY_COMMON_SCHEMA")
-    availability = source.keys(schemas, "MQTT_AVAILABILITY_LIST_SCHEMA")
+    availability = source.keys(schemas, "_MQTT_AVAILABILITY_LIST_SCHEMA")
     only(message, source.keys(schemas, "DEVICE_DISCOVERY_SCHEMA") | availability, "message")
-    only(message["device"], source.keys(schemas, "MQTT_ENTITY_DEVICE_INFO_SCHEMA"), "device")
+    device = source.keys(schemas, "_MQTT_DEVICE_INFO_SCHEMA_BASE") | source.keys(schemas, "MQTT_ENTITY_CHILD_DEVICE_INFO_SCHEMA")
+    only(message["device"], device, "device")
     only(message["origin"], source.keys(schemas, "MQTT_ORIGIN_INFO_SCHEMA"), "origin")
     only(message["availability"][0], availability | {"topic"}, "availability")
     classes = {"sensor": source.members("SensorDeviceClass"), "binary_sensor": source.members("BinarySensorDeviceClass")}

@@ -12,25 +12,67 @@ use serde_json::{Map, Value};
 /// <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>
 const DEVICE_MESSAGE: [&str; 6] = ["device", "origin", "components", "state_topic", "qos", "availability"];
 const DEVICE: [&str; 11] = [
-    "identifiers", "connections", "manufacturer", "model", "model_id", "name", "hw_version", "serial_number", "sw_version",
-    "suggested_area", "configuration_url",
+    "identifiers",
+    "connections",
+    "manufacturer",
+    "model",
+    "model_id",
+    "name",
+    "hw_version",
+    "serial_number",
+    "sw_version",
+    "suggested_area",
+    "configuration_url",
 ];
 const ORIGIN: [&str; 3] = ["name", "sw_version", "support_url"];
 const AVAILABILITY: [&str; 4] = ["topic", "payload_available", "payload_not_available", "value_template"];
 const ENTITY: [&str; 8] = [
-    "platform", "name", "unique_id", "value_template", "device_class", "entity_category", "enabled_by_default", "icon",
+    "platform",
+    "name",
+    "unique_id",
+    "value_template",
+    "device_class",
+    "entity_category",
+    "enabled_by_default",
+    "icon",
 ];
 /// <https://www.home-assistant.io/integrations/sensor.mqtt/>
 const SENSOR: [&str; 3] = ["state_class", "unit_of_measurement", "options"];
 /// <https://www.home-assistant.io/integrations/binary_sensor/#device-class>
 const BINARY_CLASSES: [&str; 28] = [
-    "battery", "battery_charging", "carbon_monoxide", "cold", "connectivity", "door", "garage_door", "gas", "heat", "light",
-    "lock", "moisture", "motion", "moving", "occupancy", "opening", "plug", "power", "presence", "problem", "running", "safety",
-    "smoke", "sound", "tamper", "update", "vibration", "window",
+    "battery",
+    "battery_charging",
+    "carbon_monoxide",
+    "cold",
+    "connectivity",
+    "door",
+    "garage_door",
+    "gas",
+    "heat",
+    "light",
+    "lock",
+    "moisture",
+    "motion",
+    "moving",
+    "occupancy",
+    "opening",
+    "plug",
+    "power",
+    "presence",
+    "problem",
+    "running",
+    "safety",
+    "smoke",
+    "sound",
+    "tamper",
+    "update",
+    "vibration",
+    "window",
 ];
 
 fn message() -> Value {
-    let config = Config::parse("gate = \"front-door\"\n[topics]\nprefix = \"agegate/berlin-1\"\n", Path::new("l.toml")).unwrap();
+    let config =
+        Config::parse("gate = \"front-door\"\n[topics]\nprefix = \"agegate/berlin-1\"\n", Path::new("l.toml")).unwrap();
     assert_eq!(discovery::topic(&config), "homeassistant/device/agegate_berlin-1_front-door/config");
     discovery::message(&config, Some("0.1.0"))
 }
@@ -90,7 +132,12 @@ fn every_template_reads_what_the_status_has() {
     let mut read = 0;
     for (id, entity) in message["components"].as_object().unwrap() {
         for part in entity["value_template"].as_str().unwrap().split("value_json.").skip(1) {
-            let path: Vec<&str> = part.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).next().unwrap().split('.').collect();
+            let path: Vec<&str> = part
+                .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'))
+                .next()
+                .unwrap()
+                .split('.')
+                .collect();
             let mut value = &status;
             for name in path {
                 // The last decision is none before the first.

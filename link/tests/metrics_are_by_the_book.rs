@@ -93,7 +93,9 @@ fn promtool_has_nothing_to_say_and_the_numbers_are_those_of_the_log() {
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
     let mut asked = 0;
     for expression in expressions(&dashboard) {
-        for name in expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|w| w.starts_with("agegate_")) {
+        for name in
+            expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|w| w.starts_with("agegate_"))
+        {
             asked += 1;
             assert!(metrics.contains(&format!("\n{name}{{")) || metrics.contains(&format!("# TYPE {name} ")), "{name}");
         }

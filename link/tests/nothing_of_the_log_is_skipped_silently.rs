@@ -52,7 +52,11 @@ fn log() -> (tempfile::TempDir, Log) {
 #[test]
 fn records_come_in_order_through_all_files() {
     let (folder, mut log) = log();
-    log.visits(300).begin("decisions-2026-03-01-001.jsonl").visits(300).begin("decisions-2026-03-02-000.jsonl").visits(3);
+    log.visits(300)
+        .begin("decisions-2026-03-01-001.jsonl")
+        .visits(300)
+        .begin("decisions-2026-03-02-000.jsonl")
+        .visits(3);
     let mut reader = Reader::default();
     assert_eq!(reader.read(folder.path()), ((1..=603).collect(), vec![]));
     log.visits(2);
@@ -190,7 +194,8 @@ fn the_gates_own_gap_goes_out_as_the_record_it_is() {
     std::fs::write(log.path(), kept).unwrap();
     // The gate goes on after what its head told of, chained to what it found.
     (log.seq, log.prev) = (5, prev);
-    log.append(&json!({"event": "gap", "what": "records 4 to 5 are missing at the end", "expected": 5, "found": 3})).visits(1);
+    log.append(&json!({"event": "gap", "what": "records 4 to 5 are missing at the end", "expected": 5, "found": 3}))
+        .visits(1);
     assert_eq!(Reader::default().read(folder.path()), (vec![1, 2, 3, 6, 7], vec![]));
 }
 

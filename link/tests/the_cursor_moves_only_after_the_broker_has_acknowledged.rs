@@ -118,7 +118,11 @@ fn a_wrong_password_or_another_certificate_is_told_and_nothing_is_sent() {
     drop(link);
     // The certificate of another authority: nobody is told the password.
     let other = Mosquitto::start();
-    std::fs::write(&config, good.replace(broker.path("ca.pem").to_str().unwrap(), other.path("ca.pem").to_str().unwrap())).unwrap();
+    std::fs::write(
+        &config,
+        good.replace(broker.path("ca.pem").to_str().unwrap(), other.path("ca.pem").to_str().unwrap()),
+    )
+    .unwrap();
     let link = Running::start(&["run"], &config);
     link.wait_for("TLS");
     assert!(!broker.log().contains("agegate-door as"), "{}", broker.log());

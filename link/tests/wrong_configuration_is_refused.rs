@@ -11,7 +11,8 @@ use serde_json::json;
 #[test]
 fn every_command_says_file_line_and_key() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("link.toml"), "gate = \"a\"\n[broker]\nhost = \"example.org\"\ntls = false\n").unwrap();
+    std::fs::write(folder.path().join("link.toml"), "gate = \"a\"\n[broker]\nhost = \"example.org\"\ntls = false\n")
+        .unwrap();
     for command in ["run", "check", "fleet"] {
         let output = link(folder.path(), &[command, "--config", "link.toml"]);
         assert_eq!(output.status.code(), Some(2), "{command}");

@@ -185,8 +185,8 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]: unreadable, no TOML, an unknown key, a value out of range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            crate::files::read_text(path, MOST_BYTES).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let text = crate::files::read_text(path, MOST_BYTES)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
         Self::parse(text.strip_prefix('\u{feff}').unwrap_or(&text), path)
     }
 
@@ -215,13 +215,21 @@ impl Config {
             faults.push(Fault::new(key, found, expected));
         };
         if !is_name(&self.gate) {
-            refuse("gate", &format!("{:?}", self.gate), "1 to 64 letters, digits, `-` and `_`: it becomes a part of topics");
+            refuse(
+                "gate",
+                &format!("{:?}", self.gate),
+                "1 to 64 letters, digits, `-` and `_`: it becomes a part of topics",
+            );
         }
         if broker.host.is_empty() || broker.host.chars().any(char::is_whitespace) {
             refuse("broker.host", &format!("{:?}", broker.host), "a name or an address");
         }
         if !broker.tls && !is_loopback(&broker.host) {
-            refuse("broker.tls", &false, "true: without it records and passwords could be read and changed on the way; false is for a broker on this computer (localhost)");
+            refuse(
+                "broker.tls",
+                &false,
+                "true: without it records and passwords could be read and changed on the way; false is for a broker on this computer (localhost)",
+            );
         }
         let files = [&broker.ca_file, &broker.certificate_file, &broker.key_file];
         if !broker.tls && files.iter().any(|file| file.is_some()) {
@@ -235,9 +243,10 @@ impl Config {
             let key = if broker.key_file.is_some() { "broker.key_file" } else { "broker.certificate_file" };
             refuse(key, &"set alone", "both `certificate_file` and `key_file`, or none of them");
         }
-        for (key, topic, may_be_empty) in
-            [("topics.prefix", &self.topics.prefix, false), ("topics.home_assistant", &self.topics.home_assistant, true)]
-        {
+        for (key, topic, may_be_empty) in [
+            ("topics.prefix", &self.topics.prefix, false),
+            ("topics.home_assistant", &self.topics.home_assistant, true),
+        ] {
             let good = topic.split('/').all(|level| !level.is_empty()) && !topic.contains(['#', '\0', '$']);
             if !(good || may_be_empty && topic.is_empty()) {
                 refuse(key, &format!("{topic:?}"), "levels separated by `/`, without `#` and `$`");
@@ -306,7 +315,10 @@ mod tests {
     #[test]
     fn the_shipped_example_is_the_one_that_the_table_writes_and_the_defaults() {
         let shipped = include_str!("../../link.toml");
-        assert!(shipped == table::example(), "link/link.toml is not what the table says: `agegate-link example > link/link.toml`");
+        assert!(
+            shipped == table::example(),
+            "link/link.toml is not what the table says: `agegate-link example > link/link.toml`"
+        );
         let example = Config::parse(shipped, Path::new("/etc/agegate-link/link.toml")).unwrap();
         assert_eq!(example, Config::default());
     }

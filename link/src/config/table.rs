@@ -67,7 +67,11 @@ const SECTIONS: &[Section] = &[
             key("tls", "false only for a broker on this computer"),
             commented("ca_file", "\"/etc/agegate-link/ca.pem\"", "absent: the system's certificates"),
             commented("user", "\"front-door\"", ""),
-            commented("password_file", "\"/etc/agegate-link/password\"", "one line, readable for the link's user alone"),
+            commented(
+                "password_file",
+                "\"/etc/agegate-link/password\"",
+                "one line, readable for the link's user alone",
+            ),
             commented("certificate_file", "\"/etc/agegate-link/client.pem\"", "instead of a password, or with one"),
             commented("key_file", "\"/etc/agegate-link/client.key\"", ""),
             commented("client_id", "\"agegate-front-door\"", "absent: `agegate-` and the gate's name"),
@@ -142,7 +146,8 @@ pub fn example() -> String {
                 None => format!("{} = {} ", key.name, table.map(|t| t[key.name].to_string()).unwrap_or_default()),
             };
             let range = key.range.map(|(low, high, unit)| format!("{low} to {high} {unit}")).unwrap_or_default();
-            let comment = [key.note, range.trim_end()].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ");
+            let comment =
+                [key.note, range.trim_end()].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ");
             // Writing to a String cannot fail.
             let _ = match comment.as_str() {
                 "" => writeln!(text, "{}", setting.trim_end()),

@@ -17,7 +17,8 @@ pub fn keep(folder: &Path, gates: &Gates) -> std::io::Result<()> {
     for (base, gate) in &gates.0 {
         let Some(chain) = gate.chain.as_ref().filter(|chain| is_anchor(&chain.anchor)) else { continue };
         // The levels of the topic, none of which can lead elsewhere.
-        let name: String = base.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '.' }).collect();
+        let name: String =
+            base.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '.' }).collect();
         let path = folder.join(format!("{}.anchors", name.trim_start_matches('.')));
         let known = match files::read_text(&path, MOST_BYTES) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),

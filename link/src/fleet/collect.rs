@@ -176,7 +176,7 @@ impl Reader {
         let place = format!("{}:{}", config.broker.host, config.broker.port);
         let id = config.broker.client_id.clone().unwrap_or_else(|| format!("agegate-fleet-{}", std::process::id()));
         let options = broker::options(&config.broker, &id)?;
-        let (client, events) = AsyncClient::builder(options).capacity(LEAVES.len() + 1).build();
+        let (client, events) = broker::client(options, LEAVES.len() + 1);
         for leaf in LEAVES {
             // The channel has room for all of them.
             let _ = client.try_subscribe(format!("{}/+/{leaf}", config.topics.prefix), QoS::AtLeastOnce);

@@ -57,7 +57,10 @@ pub fn html(rows: &[Row], days: u16, refresh: Option<u64>) -> String {
         cell("A day", "n", &row.per_day.map_or_else(|| "-".into(), |n| format!("{n:.0}")));
         let (low, high) = (row.interval.0 * 100.0, row.interval.1 * 100.0);
         let bar = match row.rate() {
-            Some(_) => format!("<span class=\"bar\"><i style=\"left:{low:.1}%;width:{:.1}%\"></i></span>", (high - low).max(1.0)),
+            Some(_) => format!(
+                "<span class=\"bar\"><i style=\"left:{low:.1}%;width:{:.1}%\"></i></span>",
+                (high - low).max(1.0)
+            ),
             None => String::new(),
         };
         cell("Referred", if row.stands_out { "stands" } else { "" }, &(escaped(&rate(row)) + &bar));

@@ -177,15 +177,20 @@ mod tests {
 
     fn gates() -> Gates {
         let mut gates = Gates::default();
-        for (name, state, refer, online) in
-            [("a", "in-use", 10, "online"), ("b", "camera-lost", 12, "online"), ("c", "in-use", 60, "online"), ("d", "in-use", 11, "offline")]
-        {
+        for (name, state, refer, online) in [
+            ("a", "in-use", 10, "online"),
+            ("b", "camera-lost", 12, "online"),
+            ("c", "in-use", 60, "online"),
+            ("d", "in-use", 11, "offline"),
+        ] {
             let status = format!(
                 r#"{{"time":"2026-03-10T12:00:00.000Z","every_seconds":60,"state":"{state}","since":"2026-03-10T06:00:00.000Z","alarms":[]}}"#
             );
-            let days = format!(r#"{{"days":{{"2026-03-09":{{"allow":{},"refer":{refer}}},"2026-03-10":{{"allow":3}}}}}}"#, 100 - refer);
-            for (leaf, payload) in
-                [("status", status), ("days", days), ("link", format!(r#"{{"state":"{online}"}}"#))]
+            let days = format!(
+                r#"{{"days":{{"2026-03-09":{{"allow":{},"refer":{refer}}},"2026-03-10":{{"allow":3}}}}}}"#,
+                100 - refer
+            );
+            for (leaf, payload) in [("status", status), ("days", days), ("link", format!(r#"{{"state":"{online}"}}"#))]
             {
                 assert!(gates.take(&format!("agegate/berlin/{name}/{leaf}"), payload.as_bytes()));
             }

@@ -176,7 +176,8 @@ pub fn next(folder: &Path, cursor: &Cursor, landmarks: &Landmarks) -> Result<Vec
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let mut reading = Reading { folder, names: &names, at: cursor.clone(), items: Vec::new(), held: Vec::new(), repeated: None };
+    let mut reading =
+        Reading { folder, names: &names, at: cursor.clone(), items: Vec::new(), held: Vec::new(), repeated: None };
     if !stands(folder, cursor)? {
         reading.find_again(landmarks)?;
     }
@@ -269,7 +270,8 @@ impl Reading<'_> {
 
     fn line(&mut self, name: &Name, begin: u64, line: &[u8], length: u64) -> Result<(), QueueError> {
         let hash = hash_line(line);
-        let after = Cursor { file: name.as_str().into(), begin, end: begin + length, line: hash.clone(), ..self.at.clone() };
+        let after =
+            Cursor { file: name.as_str().into(), begin, end: begin + length, line: hash.clone(), ..self.at.clone() };
         let Some(record) = Record::of(line) else {
             self.end_repeated();
             let notice = Notice::Unreadable { file: after.file.clone(), offset: begin, bytes: line.len() as u64, hash };
@@ -278,7 +280,8 @@ impl Reading<'_> {
             return Ok(());
         };
         if record.seq <= self.at.seq {
-            let (from, through) = self.repeated.take().map_or((record.seq, record.seq), |(_, from, _)| (from, record.seq));
+            let (from, through) =
+                self.repeated.take().map_or((record.seq, record.seq), |(_, from, _)| (from, record.seq));
             self.repeated = Some((after.file.clone(), from, through));
             self.at = after;
             return Ok(());
@@ -352,7 +355,9 @@ impl Reading<'_> {
             // Nothing is there, and what comes will tell.
             (_, None) => {}
             // All of it was deleted for its age, or taken away: the next record tells what is missing.
-            (None, Some(first)) if first > was.seq => self.at = Cursor { seq: was.seq, hash: was.hash, ..Cursor::default() },
+            (None, Some(first)) if first > was.seq => {
+                self.at = Cursor { seq: was.seq, hash: was.hash, ..Cursor::default() }
+            }
             (found, _) => {
                 let found = found.unwrap_or_default();
                 let notice = Notice::Rewritten { seq: was.seq, hash: was.hash, after: found.seq };

@@ -25,7 +25,8 @@ impl Name {
         let middle = text.strip_prefix("decisions-")?.strip_suffix(".jsonl")?;
         let day = middle.get(..10)?;
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let is_day = day.bytes().enumerate().all(|(k, b)| if k == 4 || k == 7 { b == b'-' } else { b.is_ascii_digit() });
+        let is_day =
+            day.bytes().enumerate().all(|(k, b)| if k == 4 || k == 7 { b == b'-' } else { b.is_ascii_digit() });
         let number = match middle.get(10..)? {
             "" => 0,
             rest => rest.strip_prefix('-').filter(|rest| rest.len() >= 3 && digits(rest))?.parse().ok()?,
@@ -82,7 +83,9 @@ mod tests {
         assert!(of("decisions-2026-01-01-999.jsonl") < of("decisions-2026-01-01-1000.jsonl"));
         assert!(of("decisions-2026-01-01.jsonl") < of("decisions-2026-01-01-001.jsonl"));
         assert!(of("decisions-2025-12-31-900.jsonl") < of("decisions-2026-01-01-000.jsonl"));
-        for other in ["head", "decisions-2026-01-01-0.jsonl", "decisions-2026-01-01-000 (copy).jsonl", "decisions-x.jsonl"] {
+        for other in
+            ["head", "decisions-2026-01-01-0.jsonl", "decisions-2026-01-01-000 (copy).jsonl", "decisions-x.jsonl"]
+        {
             assert_eq!(Name::of(other), None, "{other}");
         }
     }

@@ -101,6 +101,15 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start() -> Self {
+        Self::start_with("all")
+    }
+
+    /// The same, without a log: for very many messages.
+    pub fn start_quiet() -> Self {
+        Self::start_with("error")
+    }
+
+    fn start_with(log_type: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certificates(folder.path());
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -122,7 +131,7 @@ impl Mosquitto {
         let text = format!(
             "listener {port} 127.0.0.1\ncafile {ca}\ncertfile {cert}\nkeyfile {key}\nallow_anonymous false\npassword_file {passwords}\n\
              acl_file {acl}\npersistence true\npersistence_location {folder}/\nautosave_interval 600\nmax_queued_messages 0\n\
-             log_type all\nlog_dest file {log}\nuser root\n",
+             max_inflight_messages 1000\nlog_type {log_type}\nlog_dest file {log}\nuser root\n",
             ca = path("ca.pem"),
             cert = path("server.pem"),
             key = path("server.key"),
@@ -176,7 +185,7 @@ impl Mosquitto {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    fn options(&self, id: &str) -> MqttOptions {
+    pub fn options(&self, id: &str) -> MqttOptions {
         let mut options = MqttOptions::new(id, Broker::tcp("localhost", self.port));
         options.set_credentials("office", "office's secret");
         options.set_keep_alive(60);
@@ -196,10 +205,15 @@ const HINT: &str = "mosquitto is installed: `make link-test` does it";
 
 fn certificates(folder: &Path) {
     let run = |arguments: &str| {
-        let output = Command::new("openssl").current_dir(folder).args(arguments.split(' ')).output().expect("openssl is installed");
+        let output = Command::new("openssl")
+            .current_dir(folder)
+            .args(arguments.split(' '))
+            .output()
+            .expect("openssl is installed");
         assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n").unwrap();
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+        .unwrap();
     run("ecparam -name prime256v1 -genkey -noout -out ca.key");
     run("req -x509 -new -key ca.key -days 30 -subj /CN=ca -addext basicConstraints=critical,CA:TRUE -out ca.pem");
     run("ecparam -name prime256v1 -genkey -noout -out server.key");
@@ -266,7 +280,15 @@ impl Receiver {
             if done(&found) {
                 return found;
             }
-            assert!(Instant::now() < until, "{topic}: {} messages, the last {:?}", found.len(), found.last());
+            let said = LINKS.with_borrow(|links| {
+                links.iter().map(|said| said.lock().unwrap().clone()).collect::<Vec<_>>().join("--\n")
+            });
+            assert!(
+                Instant::now() < until,
+                "{topic}: {} messages, the last {:?}; links said:\n{said}",
+                found.len(),
+                found.last()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -287,6 +309,11 @@ pub fn configure(folder: &Path, broker: &Mosquitto, gate: &str, more: &str) -> P
     path
 }
 
+thread_local! {
+    /// What the links of a test said, for whoever looks at its failure.
+    static LINKS: std::cell::RefCell<Vec<Arc<Mutex<String>>>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
 /// The real link, running, and what it says.
 pub struct Running {
     pub child: Child,
@@ -303,6 +330,7 @@ impl Running {
             .spawn()
             .unwrap();
         let said = Arc::new(Mutex::new(String::new()));
+        LINKS.with_borrow_mut(|links| links.push(Arc::clone(&said)));
         let (errors, kept) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));
         std::thread::spawn(move || {
             errors.lines().map_while(Result::ok).for_each(|line| *kept.lock().unwrap() += &(line + "\n"));
@@ -392,5 +420,9 @@ pub fn numbers(payloads: &[Value]) -> Vec<u64> {
 /// The payloads without those that came before: a receiver tells them by number and hash.
 pub fn without_duplicates(payloads: &[Value]) -> Vec<Value> {
     let mut known = std::collections::HashSet::new();
-    payloads.iter().filter(|p| known.insert((p["seq"].as_u64(), p["hash"].to_string(), p["notice"].to_string()))).cloned().collect()
+    payloads
+        .iter()
+        .filter(|p| known.insert((p["seq"].as_u64(), p["hash"].to_string(), p["notice"].to_string())))
+        .cloned()
+        .collect()
 }
