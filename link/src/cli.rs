@@ -234,7 +234,7 @@ async fn check_broker(config: &Config) -> Result<String, String> {
 async fn show_fleet(args: &FleetArgs) -> Result<bool, Box<dyn Error>> {
     let config = Config::load(&args.config)?;
     let mut gates = fleet::collect::Gates::default();
-    let mut reader = fleet::collect::Reader::connect(&config).await?;
+    let mut reader = fleet::collect::Reader::connect(&config, &mut gates).await?;
     reader.settle(&mut gates, Duration::from_secs(args.settle)).await?;
     loop {
         let rows = fleet::rows::of(&gates, jiff::Timestamp::now(), args.days);
@@ -252,7 +252,7 @@ async fn show_fleet(args: &FleetArgs) -> Result<bool, Box<dyn Error>> {
             // What is known stays on the page, and grows old there.
             log::warn!("the broker is lost, trying again");
             tokio::time::sleep(Duration::from_secs(seconds)).await;
-            if let Ok(again) = fleet::collect::Reader::connect(&config).await {
+            if let Ok(again) = fleet::collect::Reader::connect(&config, &mut gates).await {
                 reader = again;
             }
         }

@@ -1,6 +1,7 @@
 //! `/metrics`, node_exporter's textfile and `/healthz`: what promtool and a scraper expect, with the numbers of the log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+#![allow(clippy::print_stdout, reason = "figures, for whoever runs it")]
 
 mod common;
 

@@ -168,11 +168,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Connects and subscribes.
+    /// Connects and subscribes; what the broker sends before it has answered is taken in too.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn connect(config: &Config) -> Result<Self, ReadError> {
+    pub async fn connect(config: &Config, gates: &mut Gates) -> Result<Self, ReadError> {
         let place = format!("{}:{}", config.broker.host, config.broker.port);
         let id = config.broker.client_id.clone().unwrap_or_else(|| format!("agegate-fleet-{}", std::process::id()));
         let options = broker::options(&config.broker, &id)?;
@@ -194,6 +194,9 @@ impl Reader {
                     }
                     answers += 1;
                 }
+                Ok(Event::Incoming(Incoming::Publish(publish))) => {
+                    gates.take(&String::from_utf8_lossy(&publish.topic), &publish.payload);
+                }
                 Ok(_) => {}
                 Err(error) => return Err(reader.failed(error)),
             }
@@ -205,23 +208,27 @@ impl Reader {
         ReadError::Connection { place: self.place.clone(), error: Box::new(error) }
     }
 
-    /// Reads until nothing has come for so long.
+    /// Reads until nothing that the broker had kept has come for so long. What gates send meanwhile is taken in, and does not
+    /// count: of many gates there is always one that does.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn settle(&mut self, gates: &mut Gates, quiet: Duration) -> Result<(), ReadError> {
         let mut last = Instant::now();
-        loop {
+        while last.elapsed() < quiet {
             match timeout(quiet.saturating_sub(last.elapsed()), self.events.poll()).await {
                 Err(_) => return Ok(()),
                 Ok(Ok(Event::Incoming(Incoming::Publish(publish)))) => {
                     gates.take(&String::from_utf8_lossy(&publish.topic), &publish.payload);
-                    last = Instant::now();
+                    if publish.retain {
+                        last = Instant::now();
+                    }
                 }
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(self.failed(error)),
             }
         }
+        Ok(())
     }
 
     /// Reads for so long.

@@ -2,6 +2,7 @@
 //! a reader that keeps all it is told.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+#![allow(clippy::needless_pass_by_value, reason = "`json!({...})` reads best as an argument")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{
@@ -297,10 +298,12 @@ impl Receiver {
 /// Writes a link's configuration.
 pub fn configure(folder: &Path, broker: &Mosquitto, gate: &str, more: &str) -> PathBuf {
     let path = folder.join(format!("{gate}.toml"));
+    // Links beside each other cannot all have the port of the default.
+    let quiet = if more.contains("[metrics]") { "" } else { "[metrics]\nlisten = \"\"\n" };
     let text = format!(
         "gate = \"{gate}\"\n[log]\nfolder = \"log\"\npoll_ms = 50\n[status]\nfolder = \"run\"\ngate_config = \"agegate.toml\"\nevery_seconds = 1\n\
          [broker]\nhost = \"localhost\"\nport = {port}\nca_file = {ca:?}\nuser = \"gate\"\npassword_file = {password:?}\nkeep_alive_seconds = 5\n\
-         [state]\nfolder = \"state\"\n{more}",
+         [state]\nfolder = \"state\"\n{quiet}{more}",
         port = broker.port,
         ca = broker.path("ca.pem"),
         password = broker.path("gate.password"),
