@@ -248,10 +248,11 @@ fn write(rows: &str) {
         ("<!-- thousand: begin, written by link/tests/a_thousand_gates.rs -->", "<!-- thousand: end -->");
     let (head, rest) = text.split_once(begin).expect("docs/fleet.md has the block");
     let (_, tail) = rest.split_once(end).expect("docs/fleet.md has the block's end");
-    let cores = std::thread::available_parallelism().unwrap();
+    let cores = std::thread::available_parallelism().unwrap().get();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap();
     let note = format!(
-        "`make thousand`, broker, links and receiver together on {cores} cores, with a load average of {} at the end:",
+        "`make thousand`, broker, links and receiver together on {cores} core{}, with a load average of {} at the end:",
+        if cores == 1 { "" } else { "s" },
         load.split(' ').next().unwrap()
     );
     std::fs::write(page, format!("{head}{begin}\n{note}\n\n| | |\n|---|---|\n{rows}{end}{tail}")).unwrap();
