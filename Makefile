@@ -26,7 +26,7 @@ link: packages
 
 # The link with the real mosquitto, promtool, Home Assistant's source and headless Chromium; installs what is missing.
 link-test: packages
-	CARGO=$(CARGO) PYTHON=$(PYTHON) sh scripts/link_test.sh
+	CARGO="$(CARGO)" PYTHON="$(PYTHON)" sh scripts/link_test.sh
 
 # A thousand simulated gates on one broker; the figures go into docs/fleet.md.
 thousand: packages
