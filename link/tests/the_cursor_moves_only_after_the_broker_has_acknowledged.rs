@@ -127,3 +127,26 @@ fn a_wrong_password_or_another_certificate_is_told_and_nothing_is_sent() {
     link.wait_for("TLS");
     assert!(!broker.log().contains("agegate-door as"), "{}", broker.log());
 }
+
+#[test]
+fn a_client_certificate_does_instead_of_a_password() {
+    let broker = Mosquitto::start();
+    let receiver = Receiver::start(&broker, "office");
+    let folder = tempfile::tempdir().unwrap();
+    Log::new(&folder.path().join("log")).visits(3);
+    let config = configure(folder.path(), &broker, "door", "");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let lines = text.lines().filter(|l| !l.starts_with("user") && !l.starts_with("password_file"));
+    let text: String = lines.map(|l| l.to_owned() + "\n").collect();
+    let files = format!("certificate_file = {:?}\nkey_file = {:?}\n", broker.path("gate.pem"), broker.path("gate.key"));
+    let port = format!("port = {}\n", broker.certificate_port);
+    let text = text.replace(&format!("port = {}\n", broker.port), &port);
+    std::fs::write(&config, &text).unwrap();
+    let link = Running::start(&["run"], &config);
+    link.wait_for("WARN");
+    assert!(!link.said().contains("connected to the broker"), "{}", link.said());
+    drop(link);
+    std::fs::write(&config, text.replace(&port, &(port.clone() + &files))).unwrap();
+    let _link = Running::start(&["run"], &config);
+    assert_eq!(numbers(&receiver.wait(TOPIC, 60, |found| found.len() == 3)), [1, 2, 3]);
+}

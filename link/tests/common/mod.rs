@@ -97,6 +97,8 @@ pub fn free_port() -> u16 {
 pub struct Mosquitto {
     pub folder: tempfile::TempDir,
     pub port: u16,
+    /// Of the listener that asks for a certificate and takes no password.
+    pub certificate_port: u16,
     child: Option<Child>,
 }
 
@@ -128,9 +130,10 @@ impl Mosquitto {
             "user gate\ntopic write agegate/#\ntopic write homeassistant/#\n\nuser office\ntopic read agegate/#\ntopic read homeassistant/#\n",
         )
         .unwrap();
-        let port = free_port();
+        let (port, certificate_port) = (free_port(), free_port());
         let text = format!(
-            "listener {port} 127.0.0.1\ncafile {ca}\ncertfile {cert}\nkeyfile {key}\nallow_anonymous false\npassword_file {passwords}\n\
+            "listener {certificate_port} 127.0.0.1\ncafile {ca}\ncertfile {cert}\nkeyfile {key}\nrequire_certificate true\n\
+             use_identity_as_username true\nlistener {port} 127.0.0.1\ncafile {ca}\ncertfile {cert}\nkeyfile {key}\nallow_anonymous false\npassword_file {passwords}\n\
              acl_file {acl}\npersistence true\npersistence_location {folder}/\nautosave_interval 600\nmax_queued_messages 0\n\
              max_inflight_messages 1000\nlog_type {log_type}\nlog_dest file {log}\nuser root\n",
             ca = path("ca.pem"),
@@ -142,7 +145,7 @@ impl Mosquitto {
             log = path("log"),
         );
         std::fs::write(path("mosquitto.conf"), text).unwrap();
-        let mut broker = Self { folder, port, child: None };
+        let mut broker = Self { folder, port, certificate_port, child: None };
         broker.up();
         broker
     }
@@ -220,6 +223,11 @@ fn certificates(folder: &Path) {
     run("ecparam -name prime256v1 -genkey -noout -out server.key");
     run("req -new -key server.key -subj /CN=localhost -out server.csr");
     run("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.pem");
+    // Version 3, which only extensions make it: rustls takes no other.
+    std::fs::write(folder.join("use"), "extendedKeyUsage=clientAuth\n").unwrap();
+    run("ecparam -name prime256v1 -genkey -noout -out gate.key");
+    run("req -new -key gate.key -subj /CN=gate -out gate.csr");
+    run("x509 -req -in gate.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile use -out gate.pem");
 }
 
 /// A message as it came.
