@@ -7,7 +7,7 @@ BINARY = target/release/agegate
 # Whatever the user has set: the scripts look for what was built here.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: all build demo test test-browser lint bench models card policy turn-figures turn-noise turn-model config install packages packages-test clean board-test board-systemd board-soak soak fuzz arm-test deb
+.PHONY: all build demo test test-browser lint bench models card policy turn-figures turn-noise turn-model config install packages packages-test clean board-test board-systemd board-soak soak fuzz arm-test deb link link-test thousand
 
 all: build
 
@@ -20,6 +20,19 @@ demo: build
 test: packages-test
 	$(CARGO) test --release --locked
 
+# The second program, which speaks to the network.
+link: packages
+	$(CARGO) build --release --locked --package agegate-link
+
+# The link with the real mosquitto, promtool, Home Assistant's source and headless Chromium; installs what is missing.
+link-test: packages
+	CARGO="$(CARGO)" PYTHON="$(PYTHON)" sh scripts/link_test.sh
+
+# A thousand simulated gates on one broker; the figures go into docs/fleet.md.
+thousand: packages
+	sh scripts/link_packages.sh
+	AGEGATE_THOUSAND_WRITE=1 $(CARGO) test --release --locked --package agegate-link --test a_thousand_gates -- --ignored --exact --nocapture lose_nothing_and_catch_up_after_a_day_without_broker
+
 # The report in headless Chromium.
 test-browser: build
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { echo "installing Debian packages: chromium chromium-driver"; apt-get update -qq && apt-get install -y -qq chromium chromium-driver >/dev/null; }
@@ -28,9 +41,11 @@ test-browser: build
 	target/browser-venv/bin/python tests/browser/report_reads_well_on_a_phone.py
 
 lint: packages
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --package agegate-link --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib --package agegate-link
 
 # Needs onnxruntime and numpy (models/train/requirements.txt) for the comparison.
 bench: packages

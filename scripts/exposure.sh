@@ -1,6 +1,6 @@
 #!/bin/sh
 # How exposed the unit is by systemd's own measure (0 to 10, lower is better), alone and with each drop-in that is shipped;
-# fails at 1.0.
+# fails at 1.0. The link, which needs the network, must stay under 2.0.
 set -eu
 cd "$(dirname "$0")/.."
 if ! command -v systemd-analyze >/dev/null 2>&1; then
@@ -11,22 +11,24 @@ root="$(mktemp -d)"
 trap 'rm -rf "$root"' EXIT
 units="$root/etc/systemd/system"
 mkdir -p "$units/agegate.service.d"
-cp systemd/agegate.service "$units/"
+cp systemd/agegate.service systemd/agegate-link.service "$units/"
 
-# Measures what is in the folder and says what it is.
+# Measures a unit that is in the folder and says what it is: measure WHAT UNIT LIMIT
 measure() {
-	said="$(systemd-analyze security --offline=true --no-pager --root="$root" agegate.service)"
-	exposure="$(echo "$said" | sed -n 's/.*exposure level for agegate.service: \([0-9.]*\).*/\1/p')"
-	case "$exposure" in
-	0.[0-9]) echo "exposure of $1: $exposure" ;;
-	"") echo "systemd-analyze does not say how exposed $1 is:" "$said" >&2 && exit 1 ;;
-	*) echo "exposure of $1: $exposure; it must stay under 1.0" >&2 && exit 1 ;;
-	esac
+	said="$(systemd-analyze security --offline=true --no-pager --root="$root" "$2")"
+	exposure="$(echo "$said" | sed -n "s/.*exposure level for $2: \([0-9.]*\).*/\1/p")"
+	if [ -z "$exposure" ]; then
+		echo "systemd-analyze does not say how exposed $1 is:" "$said" >&2 && exit 1
+	elif [ "${exposure%.*}" -ge "$3" ]; then
+		echo "exposure of $1: $exposure; it must stay under $3.0" >&2 && exit 1
+	fi
+	echo "exposure of $1: $exposure"
 }
 
-measure agegate.service
+measure agegate.service agegate.service 1
+measure agegate-link.service agegate-link.service 2
 for drop_in in systemd/*.conf; do
 	cp "$drop_in" "$units/agegate.service.d/"
-	measure "agegate.service with $(basename "$drop_in")"
+	measure "agegate.service with $(basename "$drop_in")" agegate.service 1
 	rm "$units/agegate.service.d/"*
 done

@@ -42,6 +42,7 @@ pub mod regular;
 pub mod relay;
 pub mod runtime;
 pub mod start;
+pub mod status;
 pub mod still_faces;
 pub mod trigger;
 pub mod vision;

@@ -12,6 +12,7 @@
 //! 4. `/tmp/agegate-UID`, if it belongs to the user alone.
 //!
 //! The file is named after the path of the configuration, so that gates beside each other do not take each other's place.
+//! Beside it lies the status file ([`crate::status`]), for whoever watches.
 
 use std::{
     fs::OpenOptions,
@@ -317,11 +318,24 @@ impl RunFile {
         self.change(|running| running.devices = devices)
     }
 
+    /// Where this gate's status file is: beside this one.
+    #[must_use]
+    pub fn status_path(&self) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.path.with_file_name(name.replacen("gate-", "status-", 1))
+    }
+
+    /// The configuration's path, as every file here names it.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).config.clone()
+    }
+
     fn change(&self, change: impl FnOnce(&mut Running)) -> Result<(), RuntimeError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = running.clone();
         change(&mut next);
-        write_whole(&self.path, &next)?;
+        write_whole(&self.path, &next, 0o644, true)?;
         *running = next;
         Ok(())
     }
@@ -402,18 +416,27 @@ fn read(path: &Path) -> Option<Running> {
     Some(Running { keeper: running.keeper.filter(own), ..running })
 }
 
+/// Writes the status file: whole at every moment, for the gate's user and group to read. It says nothing that must outlive
+/// a power cut, so nothing waits for a medium.
+///
+/// # Errors
+/// [`RuntimeError::Write`].
+pub fn write_status(path: &Path, status: &crate::status::Status) -> Result<(), RuntimeError> {
+    write_whole(path, status, 0o640, false)
+}
+
 /// Writes a file that is whole at every moment.
-fn write_whole(path: &Path, running: &Running) -> Result<(), RuntimeError> {
+fn write_whole(path: &Path, content: &impl Serialize, mode: u32, sync: bool) -> Result<(), RuntimeError> {
     let failed = |action: &'static str| move |source| RuntimeError::Write { path: path.into(), action, source };
-    let text = serde_json::to_vec(running).map_err(|e| failed("writing")(e.into()))?;
+    let text = serde_json::to_vec(content).map_err(|e| failed("writing")(e.into()))?;
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let _ = std::fs::remove_file(&beside);
     let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside).map_err(failed("making"))?;
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside).map_err(failed("making"))?;
     let written = file
-        .set_permissions(std::fs::Permissions::from_mode(0o644))
+        .set_permissions(std::fs::Permissions::from_mode(mode))
         .and_then(|()| file.write_all(&text))
-        .and_then(|()| file.sync_all())
+        .and_then(|()| if sync { file.sync_all() } else { Ok(()) })
         .and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);

@@ -583,7 +583,9 @@ fn lock(folder: &Path, known: Option<&Known>) -> Result<File, AuditError> {
     {
         return known.lock.try_clone().map_err(AuditError::io(&path, "keeping the lock"));
     }
-    let file = files::open(&path, For::Overwriting)?;
+    // For its owner alone: whoever may read the log and nothing else must not be able to take the lock, which needs no more
+    // than an open file, and so keep the gate from starting.
+    let file = files::open(&path, For::Secret)?;
     // A process that is being started holds the lock of the one that starts it for a moment.
     for _ in 0..LOCK_TRIES {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {

@@ -13,16 +13,19 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    audit::AuditLog,
+    audit::{Act, ActReason, AuditLog},
     camera::{self, capture::Capture},
     cli::RunArgs,
     config::{CameraSource, Config, StartMode},
-    display::{panel, worker::DisplayWorker},
+    display::{Screen, panel, worker::DisplayWorker},
+    frame::Frame,
     gate::{Changes, DecisionLog, Ended, Gate, GateParts, Surroundings},
     judge::Judge,
     relay::keeper_door::KeeperDoor,
     runtime::{Devices, RunFile},
+    status::{Condition, StatusFile},
     trigger::{LineTrigger, Trigger},
+    visit::Decision,
 };
 
 /// This very program, also after its file was replaced by another version: gate and keeper are of one version.
@@ -44,12 +47,18 @@ pub fn run(args: &RunArgs) -> Outcome {
     notify(Tell::Ready);
     log::info!("agegate {} runs; policy {}", env!("CARGO_PKG_VERSION"), gate.policy());
     log::info!("policy: {}", gate.policy_statement());
-    let mut around =
-        Daemon { signals: &signals, path, last_fed: Instant::now() - Duration::from_secs(60), preparing: None };
+    let mut around = Daemon {
+        signals: &signals,
+        path,
+        last_fed: Instant::now() - Duration::from_secs(60),
+        preparing: None,
+        status: StatusFile::new(run_file.status_path(), &run_file.config_path(), gate.policy()),
+    };
     loop {
         match gate.run(&mut around) {
             Ended::Stopped => {
                 notify(Tell::Stopping);
+                around.status.stop();
                 let counts = gate.counts();
                 log::info!(
                     "agegate stops; the door is shut; frames that a newer one replaced: {}, that could not be decoded: {}",
@@ -58,13 +67,17 @@ pub fn run(args: &RunArgs) -> Outcome {
                 );
                 return Ok(Exit::Success);
             }
-            Ended::Recording => return Ok(Exit::Success),
+            Ended::Recording => {
+                around.status.stop();
+                return Ok(Exit::Success);
+            }
             Ended::Reload => {}
         }
         let Some(prepared) = around.prepared() else { continue };
         match prepared.and_then(|(next, judge)| reload(&mut gate, &mut around, &run_file, &config, next, judge)) {
             Ok(next) => {
                 config = next;
+                around.status.policy(gate.policy());
                 log::info!("configuration read anew; policy {}", gate.policy());
                 log::info!("policy: {}", gate.policy_statement());
             }
@@ -173,6 +186,7 @@ struct Daemon<'a> {
     path: &'a Path,
     last_fed: Instant,
     preparing: Option<JoinHandle<Prepared>>,
+    status: StatusFile,
 }
 
 impl Daemon<'_> {
@@ -216,5 +230,21 @@ impl Surroundings for Daemon<'_> {
             self.last_fed = Instant::now();
             notify(Tell::Progress);
         }
+    }
+
+    fn decided(&mut self, decision: &Decision, logged: bool) {
+        self.status.decided(decision.outcome, logged);
+    }
+
+    fn acted(&mut self, _decision: u64, act: Act, _reason: Option<ActReason>) {
+        self.status.acted(act);
+    }
+
+    fn judged(&mut self, _frame: &Frame, _screen: Screen) {
+        self.status.judged();
+    }
+
+    fn condition(&mut self, condition: &Condition) {
+        self.status.renew(condition);
     }
 }

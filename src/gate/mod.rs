@@ -27,6 +27,7 @@ use crate::{
         permit::Permit,
     },
     start::{Change, Dark, Darkness, Phase, Start},
+    status::{self, Condition},
     visit::{Decision, Guidance},
 };
 
@@ -46,6 +47,10 @@ pub struct Gate {
     began: bool,
     camera_lost: bool,
     door_ready: bool,
+    model_failed: bool,
+    /// The last record could not be written.
+    log_failed: bool,
+    dark: bool,
     /// Decisions for which the door is open.
     open_for: Vec<u64>,
     /// Frames from before this are nobody's who asked to be looked at.
@@ -67,6 +72,9 @@ impl Gate {
             began: false,
             camera_lost: false,
             door_ready: true,
+            model_failed: false,
+            log_failed: false,
+            dark: false,
             open_for: Vec::new(),
             watching_since: Duration::ZERO,
             trigger_failed: false,
@@ -105,6 +113,7 @@ impl Gate {
             self.log_start();
         }
         loop {
+            around.condition(&self.condition());
             let ended = around.asked().or_else(|| self.turn(around));
             match ended {
                 None => {}
@@ -200,6 +209,7 @@ impl Gate {
             Ok(judged) => judged,
             Err(error) => {
                 log::error!("{error}; the door stays shut");
+                self.model_failed = true;
                 self.guidance = Guidance::Idle;
                 self.shut(ActReason::ModelFailed, around);
                 self.answer.failed(monotonic_now());
@@ -208,6 +218,7 @@ impl Gate {
                 return;
             }
         };
+        self.model_failed = false;
         log::trace!("frame {}: {} faces, {:?}", frame.sequence, judged.faces, judged.times);
         self.guidance = judged.step.guidance;
         if let Some(decision) = &judged.step.decision {
@@ -219,6 +230,7 @@ impl Gate {
         if dark == Dark::Begins {
             log::warn!("the camera's picture stays dark: is the lens covered, or is there no light?");
         }
+        self.dark = dark != Dark::No;
         let screen = if dark == Dark::No { self.screen() } else { Screen::MoreLight };
         self.parts.display.show(screen);
         around.judged(frame, screen);
@@ -297,7 +309,9 @@ impl Gate {
             liveness_model: judge.liveness_model().map(|model| model.hash.clone()),
             policy: self.policy(),
         };
-        match self.parts.log.append_decision(decision, by) {
+        let appended = self.parts.log.append_decision(decision, by);
+        self.log_failed = appended.is_err();
+        match appended {
             Ok(logged) => {
                 log::info!(
                     "decision {}: {} ({}), try {}, {} good frames, {} ms until it was logged",
@@ -325,7 +339,9 @@ impl Gate {
             log::info!("door {act} for decision {decision}{why}{after}");
             around.acted(*decision, *act, *reason);
         }
-        match self.parts.log.append(event) {
+        let appended = self.parts.log.append(event);
+        self.log_failed = appended.is_err();
+        match appended {
             Ok(_) => true,
             Err(error) => {
                 log::error!("{error}; what the door did is not in the log");
@@ -444,6 +460,34 @@ impl Gate {
         }
     }
 
+    /// How it is, for whoever watches from outside.
+    fn condition(&self) -> Condition {
+        let watching = self.start.phase() == Phase::Watching;
+        let counts = self.counts();
+        Condition {
+            state: match () {
+                () if self.log_failed => status::State::LogFailed,
+                () if !self.door_ready => status::State::DoorFailed,
+                () if self.model_failed => status::State::ModelFailed,
+                () if self.camera_lost => status::State::CameraLost,
+                () => status::State::InUse,
+            },
+            camera: match (self.camera_lost, watching) {
+                (true, _) => status::Camera::Lost,
+                (false, true) => status::Camera::Watching,
+                (false, false) => status::Camera::Idle,
+            },
+            door: match (self.door_ready, self.open_for.is_empty()) {
+                (false, _) => status::Door::OutOfOrder,
+                (true, false) => status::Door::Open,
+                (true, true) => status::Door::Shut,
+            },
+            alarms: if self.dark { vec![status::Alarm::Dark] } else { Vec::new() },
+            dropped: counts.dropped,
+            broken: counts.broken,
+        }
+    }
+
     fn show(&self) {
         self.parts.display.show(self.screen());
     }
@@ -469,7 +513,9 @@ impl Gate {
             }),
             policy: self.policy(),
         };
-        if let Err(error) = self.parts.log.append(event) {
+        let appended = self.parts.log.append(event);
+        self.log_failed = appended.is_err();
+        if let Err(error) = appended {
             log::error!("{error}; no decision will open the door until the log can be written");
         }
     }

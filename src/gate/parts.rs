@@ -8,6 +8,7 @@ use crate::{
     frame::Frame,
     judge::Judge,
     relay::door::Door,
+    status::Condition,
     trigger::Trigger,
     visit::Decision,
 };
@@ -69,6 +70,8 @@ pub trait Surroundings {
     fn acted(&mut self, _decision: u64, _act: Act, _reason: Option<ActReason>) {}
     /// A frame was judged; the screen that follows from it.
     fn judged(&mut self, _frame: &Frame, _screen: Screen) {}
+    /// How the gate is, each time around.
+    fn condition(&mut self, _condition: &Condition) {}
 }
 
 /// The parts that a gate is put together from.

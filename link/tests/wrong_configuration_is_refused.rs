@@ -1,0 +1,62 @@
+//! Wrong configuration is refused with the file, the line and the key, before anything is connected; `check` names what does
+//! not work.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+mod common;
+
+use common::{Log, Mosquitto, configure, link, text, write_status};
+use serde_json::json;
+
+#[test]
+fn every_command_says_file_line_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("link.toml"), "gate = \"a\"\n[broker]\nhost = \"example.org\"\ntls = false\n")
+        .unwrap();
+    for command in ["run", "check", "fleet"] {
+        let output = link(folder.path(), &[command, "--config", "link.toml"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let said = text(&output.stderr);
+        assert!(said.contains("link.toml, line 4: `broker.tls` is false, expected true"), "{command}: {said}");
+    }
+    std::fs::write(folder.path().join("link.toml"), "[topics]\nprefix = \"agegate/+\"\n").unwrap();
+    let said = text(&link(folder.path(), &["run", "--config", "link.toml"]).stderr);
+    assert!(said.contains("line 2: `topics.prefix`"), "what is for `fleet` alone: {said}");
+    let said = text(&link(folder.path(), &["run", "--config", "none.toml"]).stderr);
+    assert!(said.contains("configuration none.toml: cannot read it"), "{said}");
+}
+
+#[test]
+fn check_names_what_works_and_what_does_not() {
+    let broker = Mosquitto::start();
+    let folder = tempfile::tempdir().unwrap();
+    let config = configure(folder.path(), &broker, "door", "");
+    let config = config.to_str().unwrap();
+    let output = link(folder.path(), &["check", "--config", config]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("log        WRONG") && said.contains("gate       WRONG   not-running"), "{said}");
+    Log::new(&folder.path().join("log")).visits(2);
+    write_status(folder.path(), json!({}));
+    let output = link(folder.path(), &["check", "--config", config]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("2 records") && said.contains("broker     ok") && said.contains("TLS"), "{said}");
+    std::fs::write(broker.path("gate.password"), "another\n").unwrap();
+    let said = text(&link(folder.path(), &["check", "--config", config]).stdout);
+    assert!(said.contains("broker     WRONG"), "{said}");
+}
+
+#[test]
+fn a_state_that_is_none_is_not_written_over() {
+    let broker = Mosquitto::start();
+    let folder = tempfile::tempdir().unwrap();
+    Log::new(&folder.path().join("log")).visits(2);
+    let config = configure(folder.path(), &broker, "door", "");
+    std::fs::create_dir(folder.path().join("state")).unwrap();
+    std::fs::write(folder.path().join("state/door.json"), "my notes").unwrap();
+    let output = link(folder.path(), &["run", "--config", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("this is no state of agegate-link"), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(folder.path().join("state/door.json")).unwrap(), "my notes");
+}
