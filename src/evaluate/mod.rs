@@ -5,12 +5,14 @@ pub mod bands;
 pub mod calibrate;
 pub mod dataset;
 pub mod figures;
+pub mod labels;
 pub mod people;
 mod plots;
 pub mod repeats;
 pub mod report;
 pub mod statistics;
 pub mod temperature;
+pub mod true_age;
 pub mod visits;
 
 use image::RgbImage;
