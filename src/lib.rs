@@ -14,6 +14,7 @@
 #![deny(missing_docs)]
 
 pub mod age;
+pub mod aim;
 pub mod audit;
 pub mod camera;
 pub mod cli;
@@ -42,3 +43,4 @@ pub mod still_faces;
 pub mod trigger;
 pub mod vision;
 pub mod visit;
+pub mod wiring;

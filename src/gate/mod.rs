@@ -209,6 +209,7 @@ impl Gate {
             }
         };
         log::trace!("frame {}: {} faces, {:?}", frame.sequence, judged.faces, judged.times);
+        self.parts.capture.meter(judged.light);
         self.guidance = judged.step.guidance;
         if let Some(decision) = &judged.step.decision {
             self.act(decision, around);
