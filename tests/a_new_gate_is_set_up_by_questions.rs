@@ -88,7 +88,7 @@ fn the_wiring_is_that_of_these_pins() {
     let said = text(&output.stdout);
     // There are no such pins here: `check` says so, and the configuration is written all the same.
     assert_eq!(output.status.code(), Some(1), "{said} {}", text(&output.stderr));
-    for part in ["BCM 5 (pin 29)", "pull-up", "BCM 27 (pin 13)", "BCM 25 (pin 22)", "FAIL  relay"] {
+    for part in ["BCM 5 (pin 29)", "pull-up", "BCM 27 (pin 13)", "BCM 25 (pin 22)", "FAIL  display"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(folder.path().join("gate.toml").is_file());
