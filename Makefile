@@ -7,7 +7,7 @@ BINARY = target/release/agegate
 # Whatever the user has set: the scripts look for what was built here.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: all build demo test test-browser lint bench models card policy turn-figures turn-noise turn-model config install packages packages-test clean board-test board-systemd board-soak soak fuzz arm-test deb link link-test thousand
+.PHONY: all build demo test test-browser lint bench models card policy turn-figures turn-noise turn-model config install packages packages-test docs bare-test clean board-test board-systemd board-soak soak fuzz arm-test deb link link-test thousand
 
 all: build
 
@@ -130,6 +130,19 @@ install:
 	install -D -m 0644 target/generated/agegate.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/agegate
 	install -D -m 0644 target/generated/_agegate $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_agegate
 	install -D -m 0644 target/generated/agegate.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/agegate.fish
+
+# The pictures of docs/ with the present program and models; needs chromium, and the validation chips or DOCS_DATA. CI checks that
+# they are current.
+DOCS_DATA ?= $(TRAIN_WORK)/validation
+docs: build
+	$(PYTHON) scripts/docs_pictures.py --dataset $(DOCS_DATA)
+
+# `make demo` (BARE=test: the tests, BARE=both) in a bare Debian made by debootstrap, with only what the README names; as root.
+# SUITE=trixie takes another suite than this machine's own.
+BARE ?= demo
+SUITE ?=
+bare-test:
+	sh scripts/bare_test.sh $(BARE) $(SUITE)
 
 # The arm64 binary on an emulated Raspberry Pi 3: kernel drivers, faults, power cuts. At most ten minutes after the build.
 board-test:

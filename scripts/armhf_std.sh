@@ -6,11 +6,16 @@ sysroot="$1"
 state="$(dirname "$sysroot")"
 version="$(dpkg-query -W -f '${Version}' rustc-web)"
 release="$(/usr/bin/rustc --version | cut -d' ' -f2 | cut -d. -f1,2)"
-mirror=http://deb.debian.org/debian-security
+# Suite and mirror of this machine's own apt.
+here="$(dirname "$0")"
+found="$(sh "$here/mirror.sh" -security)"
+security="${found%% *}" mirror="${found#* }"
+found="$(sh "$here/mirror.sh")"
+suite="${found%% *}" base="${found#* }"
 mkdir -p "$state/debs" "$state/root"
 cd "$state/debs"
 # The mirror's signed index lags behind its own package list at times (then apt refuses it); the list itself is read.
-curl -fsS "$mirror/dists/bookworm-security/main/binary-armhf/Packages.xz" | xz -dc >Packages
+curl -fsS "$mirror/dists/$security/main/binary-armhf/Packages.xz" | xz -dc >Packages
 for package in libstd-rust-web-dev "libstd-rust-web-$release"; do
 	entry="$(awk -v RS= -v p="$package" -v v="$version" '$0 ~ "^Package: " p "\n" && index($0, "\nVersion: " v "\n")' Packages)"
 	path="$(echo "$entry" | sed -n 's/^Filename: //p')"
@@ -20,8 +25,7 @@ for package in libstd-rust-web-dev "libstd-rust-web-$release"; do
 	echo "$sum  $package.deb" | sha256sum --check --quiet
 done
 # The C library that emulated programs run with.
-base=http://deb.debian.org/debian
-curl -fsS "$base/dists/bookworm/main/binary-armhf/Packages.xz" | xz -dc >Packages
+curl -fsS "$base/dists/$suite/main/binary-armhf/Packages.xz" | xz -dc >Packages
 for package in libc6 libgcc-s1; do
 	entry="$(awk -v RS= -v p="$package" '$0 ~ "^Package: " p "\n"' Packages)"
 	curl -fsS -o "$package.deb" "$base/$(echo "$entry" | sed -n 's/^Filename: //p')"

@@ -19,13 +19,14 @@ newer_emulator() {
 	[ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = bookworm ] || return 1
 	state="$PWD/target/board/apt"
 	mkdir -p "$state/lists/partial"
-	for suite in bookworm bookworm-backports; do
-		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main"
+	found="$(sh scripts/mirror.sh)" || return 1
+	for suite in "${found%% *}" "${found%% *}-backports"; do
+		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${found#* } $suite main"
 	done >"$state/sources.list"
-	set -- -qq -o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$state/lists" -o APT::Architectures=amd64
+	set -- -qq -o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$state/lists" -o "APT::Architectures=$(dpkg --print-architecture)"
 	echo "installing Debian package: qemu-system-arm (backports)"
 	$sudo apt-get "$@" update &&
-		DEBIAN_FRONTEND=noninteractive $sudo apt-get "$@" install -y --no-install-recommends -t bookworm-backports qemu-system-arm >/dev/null
+		DEBIAN_FRONTEND=noninteractive $sudo apt-get "$@" install -y --no-install-recommends -t "${found%% *}-backports" qemu-system-arm >/dev/null
 }
 has qemu-system-aarch64 || newer_emulator || need="$need qemu-system-arm"
 if ! dpkg --print-foreign-architectures | grep -qx arm64; then

@@ -29,6 +29,10 @@ pub enum Command {
     Supervise(SuperviseArgs),
     /// Show the whole gate at work with nothing attached; the relay is simulated.
     Demo(DemoArgs),
+    /// Ask a few questions, try the devices, write a configuration and show its wiring.
+    Setup(SetupArgs),
+    /// Help whoever mounts the camera: where the face is, its size, light, sharpness and turn, as words and as a box.
+    Aim(AimArgs),
     /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: `run` would not start.
     Check(ConfigArgs),
     /// Read the decision log.
@@ -68,6 +72,57 @@ pub struct ConfigArgs {
     /// Configuration file.
     #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
     pub config: PathBuf,
+}
+
+/// `agegate setup`
+///
+/// Each answer may be given here; what is not is asked.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Where to write the configuration; a file that is there already is not touched.
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    pub out: PathBuf,
+    /// Ask nothing: whatever is not said here is as it is proposed.
+    #[arg(long)]
+    pub yes: bool,
+    /// A V4L2 device, `pipe` for a CSI camera through rpicam-vid, or recorded pictures.
+    #[arg(long, value_name = "CAMERA")]
+    pub camera: Option<String>,
+    /// Clockwise turn in degrees that puts the picture upright.
+    #[arg(long, value_name = "DEGREES")]
+    pub rotation: Option<String>,
+    /// `rppal:BCM`, `cdev:CHIP:LINE`, or `simulated`.
+    #[arg(long, value_name = "RELAY")]
+    pub relay: Option<String>,
+    /// Level that energises the relay: high or low.
+    #[arg(long, value_name = "LEVEL")]
+    pub active: Option<String>,
+    /// What the lock does without power: fail-secure or fail-safe.
+    #[arg(long, value_name = "LOCK")]
+    pub lock: Option<String>,
+    /// The panel's controller: none, st7789, ili9341 or ssd1306.
+    #[arg(long, value_name = "DRIVER")]
+    pub display: Option<String>,
+    /// What starts a visit: always, button or sensor.
+    #[arg(long, value_name = "START")]
+    pub start: Option<String>,
+    /// Language of the screens: en or de.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub language: Option<String>,
+    /// Folder of the decision log.
+    #[arg(long, value_name = "DIR")]
+    pub log: Option<PathBuf>,
+}
+
+/// `agegate aim`
+#[derive(Debug, Args)]
+pub struct AimArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// End after so many seconds; otherwise with Ctrl-C.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: Option<u64>,
 }
 
 /// `agegate run`
@@ -230,7 +285,8 @@ pub struct DetectArgs {
 pub struct DatasetArgs {
     /// Labelled pictures; may be given several times. A folder of files named [age]_[gender]_[ethnicity]_[date].jpg, a
     /// folder with a labels.csv, or such a CSV, whose columns are path and age, and as far as they are known gender, group and
-    /// person: pictures of one person, and pictures that are nearly the same, count once.
+    /// person: pictures of one person, and pictures that are nearly the same, count once. An age may be a range, such as
+    /// 10-19: it counts, in every figure, as the age in it that is worst for that figure.
     #[arg(long, value_name = "DIR", required_unless_present_any = ["aligned_dataset", "attacks", "live"])]
     pub dataset: Vec<PathBuf>,
     /// The same for pictures that are aligned chips already, as in UTKFace: the detector is skipped. May be given several times.

@@ -1,5 +1,12 @@
 //! Finding a GPIO chip by its label: the numbers of /dev/gpiochipN moved between kernels, the labels stay.
 
+use std::path::{Path, PathBuf};
+
+/// What stands for the chip of a Raspberry Pi's header, whatever the model calls it.
+pub const AUTO: &str = "auto";
+/// The labels of the header's chip: of a Raspberry Pi 5; of a 4; of all before it.
+pub const HEADER: [&str; 3] = ["pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"];
+
 /// Why a line of a GPIO chip cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ChipError {
@@ -8,6 +15,12 @@ pub enum ChipError {
     NoChip {
         /// Label asked for.
         label: String,
+        /// Labels found.
+        found: String,
+    },
+    /// No Raspberry Pi.
+    #[error("chip = \"auto\" finds the header of a Raspberry Pi ({}), and this board has none; name the chip by its label: {found}", HEADER.join(", "))]
+    NoHeader {
         /// Labels found.
         found: String,
     },
@@ -47,13 +60,8 @@ pub fn list() -> Vec<(std::path::PathBuf, String, u32)> {
 /// [`ChipError`] with the labels there are.
 pub fn find(label: &str) -> Result<gpio_cdev::Chip, ChipError> {
     let chips = list();
-    let path = chips
-        .iter()
-        .find(|(path, found, _)| found == label || path.as_os_str() == label)
-        .map(|(path, ..)| path.clone());
-    let none = || ChipError::NoChip {
-        label: label.into(),
-        found: if chips.is_empty() {
+    let none = || {
+        let found = if chips.is_empty() {
             "none (is the user in group gpio?)".into()
         } else {
             chips
@@ -61,9 +69,32 @@ pub fn find(label: &str) -> Result<gpio_cdev::Chip, ChipError> {
                 .map(|(path, found, lines)| format!("{found:?} ({}, {lines} lines)", path.display()))
                 .collect::<Vec<_>>()
                 .join(", ")
-        },
+        };
+        match label {
+            AUTO => ChipError::NoHeader { found },
+            _ => ChipError::NoChip { label: label.into(), found },
+        }
     };
-    gpio_cdev::Chip::new(path.ok_or_else(none)?).map_err(|_| none())
+    let (path, ..) = choose(label, &chips).ok_or_else(none)?;
+    gpio_cdev::Chip::new(path).map_err(|_| none())
+}
+
+/// The chip that is meant, of those there are: by label, by path, or the header's.
+fn choose<'a>(label: &str, chips: &'a [(PathBuf, String, u32)]) -> Option<&'a (PathBuf, String, u32)> {
+    let named = |wanted: &str| chips.iter().find(|(_, found, _)| found == wanted);
+    match label {
+        AUTO => HEADER.into_iter().find_map(named),
+        _ => named(label).or_else(|| chips.iter().find(|(path, ..)| path == Path::new(label))),
+    }
+}
+
+/// A chip's name for messages: with what `auto` stands for here.
+#[must_use]
+pub fn shown(label: &str) -> String {
+    match choose(label, &list()) {
+        Some((_, found, _)) if label == AUTO => format!("{found:?}"),
+        _ => format!("{label:?}"),
+    }
 }
 
 /// A line of the chip with this label.
@@ -90,6 +121,32 @@ fn beyond(number: u32, lines: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn auto_is_the_header_of_whatever_raspberry_pi_this_is() {
+        let chips = |labels: &[&str]| -> Vec<(PathBuf, String, u32)> {
+            let chip = |(k, label): (usize, &&str)| (format!("/dev/gpiochip{k}").into(), (*label).to_owned(), 54);
+            labels.iter().enumerate().map(chip).collect()
+        };
+        for (there, expected) in [
+            (&["pinctrl-bcm2835", "raspberrypi-exp-gpio"][..], Some("pinctrl-bcm2835")),
+            (&["raspberrypi-exp-gpio", "pinctrl-bcm2711"], Some("pinctrl-bcm2711")),
+            (&["gpio-brcmstb@107d508500", "pinctrl-rp1"], Some("pinctrl-rp1")),
+            (&["gpio-sunxi"], None),
+            (&[], None),
+        ] {
+            let chips = chips(there);
+            assert_eq!(choose(AUTO, &chips).map(|c| c.1.as_str()), expected);
+        }
+        let two = chips(&["a", "b"]);
+        assert_eq!(choose("b", &two).map(|c| c.1.as_str()), Some("b"));
+        assert_eq!(choose("/dev/gpiochip0", &two).map(|c| c.1.as_str()), Some("a"));
+        let none = ChipError::NoHeader { found: "\"gpio-sunxi\"".into() }.to_string();
+        assert!(
+            none.contains("pinctrl-rp1, pinctrl-bcm2711, pinctrl-bcm2835") && none.contains("gpio-sunxi"),
+            "{none}"
+        );
+    }
 
     #[test]
     fn a_line_beyond_the_chip_is_told_with_the_lines_there_are() {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    camera::{self, turn_watch::TurnWatch, turned::Turn},
+    camera::{self, exposure::Light, turn_watch::TurnWatch, turned::Turn},
     change::ChangeWatch,
     config::{Config, LivenessMode},
     frame::Frame,
@@ -19,7 +19,9 @@ use crate::{
     policy::{GoodView, Policy, Reason},
     quality::{self, Flaw, QualityLimits},
     still_faces::StillFaces,
-    vision::{AgeModel, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, Point, TurnPoints, nearest},
+    vision::{
+        AgeModel, BoundingBox, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, Point, TurnPoints, nearest,
+    },
     visit::{Decision, Question, SeenFace, Sighting, Step, VisitTracker},
 };
 
@@ -85,6 +87,13 @@ pub struct Judge {
 struct Region([f32; 4]);
 
 impl Region {
+    /// The same in pixels.
+    fn bounds(&self, frame: &Frame) -> BoundingBox {
+        let (width, height) = (frame.pixels.width() as f32, frame.pixels.height() as f32);
+        let [left, top, right, bottom] = self.0;
+        BoundingBox { x0: left * width, y0: top * height, x1: right * width, y1: bottom * height }
+    }
+
     /// Whether the middle of a face lies inside.
     fn holds(&self, face: &Face, (width, height): (u32, u32)) -> bool {
         let [left, top, right, bottom] = self.0;
@@ -109,6 +118,8 @@ pub struct Judged {
     pub view: Option<Result<GoodView, Flaw>>,
     /// Whether the whole picture is dark: a covered lens, or no light at all.
     pub dark: bool,
+    /// How bright the nearest face is, or the region while nobody is there.
+    pub light: Light,
     /// Where the time went: detection, estimation.
     pub times: [Duration; 2],
 }
@@ -278,6 +289,7 @@ impl Judge {
                 searched: false,
                 view: None,
                 dark,
+                light: light_of(&frame.pixels, &self.region.bounds(frame)),
                 times: [started.elapsed(), Duration::ZERO],
             });
         }
@@ -317,6 +329,7 @@ impl Judge {
         self.note_turn(step.decision.as_ref());
         Ok(Judged {
             dark: is_dark(&frame.pixels),
+            light: light_of(&frame.pixels, &nearest(&living).map_or(self.region.bounds(frame), |face| face.bounds)),
             step,
             faces: faces.len(),
             searched: true,
@@ -443,6 +456,23 @@ fn is_companion(visitor: &Face, other: &Face) -> bool {
     other != visitor && other.bounds.height() >= visitor.bounds.height() * COMPANION_SIZE
 }
 
+/// Mean brightness of a part of a picture: of every third pixel of every third row.
+fn light_of(picture: &image::RgbImage, part: &BoundingBox) -> Light {
+    let within = |at: f32, most: u32| at.clamp(0.0, most as f32) as usize;
+    let (left, right) = (within(part.x0, picture.width()), within(part.x1, picture.width()));
+    let (top, bottom) = (within(part.y0, picture.height()), within(part.y1, picture.height()));
+    let stride = picture.width() as usize * 3;
+    let (mut sum, mut count) = (0u64, 0u64);
+    for y in (top..bottom).step_by(3) {
+        for x in (left..right).step_by(3) {
+            let p = &picture.as_raw()[y * stride + x * 3..][..3];
+            sum += (u64::from(p[0]) * 299 + u64::from(p[1]) * 587 + u64::from(p[2]) * 114) / 1000;
+            count += 1;
+        }
+    }
+    Light(if count == 0 { f32::NAN } else { sum as f32 / count as f32 })
+}
+
 /// Whether a picture shows nothing for lack of light: the mean of every 97th byte is below 10 of 255.
 fn is_dark(picture: &image::RgbImage) -> bool {
     let (sum, count) = picture.as_raw().iter().step_by(97).fold((0u64, 0u64), |(s, n), v| (s + u64::from(*v), n + 1));
@@ -452,7 +482,6 @@ fn is_dark(picture: &image::RgbImage) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vision::BoundingBox;
 
     fn face(x: f32, height: f32) -> Face {
         let bounds = BoundingBox { x0: x, y0: 100.0, x1: x + height * 0.8, y1: 100.0 + height };

@@ -15,6 +15,7 @@
 #![deny(missing_docs)]
 
 pub mod age;
+pub mod aim;
 pub mod audit;
 pub mod camera;
 pub mod change;
@@ -47,3 +48,4 @@ pub mod still_faces;
 pub mod trigger;
 pub mod vision;
 pub mod visit;
+pub mod wiring;

@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Supervise(args) => commands::supervise::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Setup(args) => commands::setup::run(args),
+        Command::Aim(args) => commands::aim::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Log(args) => commands::log::run(args),
         Command::Relay(args) => commands::relay::off(args),

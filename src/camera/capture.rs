@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Camera, CameraError, Retry};
+use super::{Camera, CameraError, Retry, exposure::Light};
 use crate::frame::Frame;
 
 /// Pause before a lost camera is opened again.
@@ -35,6 +35,8 @@ struct Slot {
     newest: Option<Frame>,
     lost: Option<String>,
     ended: bool,
+    /// How bright the face was, for the camera.
+    light: Option<Light>,
 }
 
 struct Shared {
@@ -110,6 +112,11 @@ impl Capture {
         if !wanted {
             self.shared.put(|slot| slot.newest = None);
         }
+    }
+
+    /// Tells the camera how bright the face is.
+    pub fn meter(&self, light: Light) {
+        self.shared.slot().light = Some(light);
     }
 
     /// Takes the newest frame, waiting at most `patience` for one.
@@ -205,6 +212,10 @@ fn stream(shared: &Shared, opener: &Opener, every_frame: bool) -> Result<(), Cam
                 }
                 good = Instant::now();
                 hand_out(shared, frame, every_frame);
+                let light = shared.slot().light.take();
+                if let Some(light) = light {
+                    camera.meter(light);
+                }
             }
             Err(error) if error.retry() == Retry::NextFrame && good.elapsed() < BROKEN_FOR => {
                 shared.broken.fetch_add(1, Ordering::Relaxed);

@@ -121,6 +121,55 @@ impl Known {
         Some(Self { name: plain(&control.name), id: control.id, range, default: control.default })
     }
 
+    /// Least, most and step, for a control that is a number.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(i64, i64, i64)> {
+        match self.range {
+            Allowed::Numbers { least, most, step } => Some((least, most, step.max(1))),
+            Allowed::Switch | Allowed::Entries(_) => None,
+        }
+    }
+
+    /// The value with which the camera does not adjust by itself.
+    #[must_use]
+    pub fn manual(&self) -> Option<i64> {
+        match &self.range {
+            Allowed::Switch => Some(0),
+            Allowed::Entries(entries) => {
+                entries.iter().find(|(_, text)| plain(text).contains("manual")).map(|(value, _)| *value)
+            }
+            Allowed::Numbers { .. } => None,
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ControlError::Unreadable`].
+    pub fn get(&self, device: &Device) -> Result<i64, ControlError> {
+        match device.control(self.id).map_err(|_| ControlError::Unreadable)?.value {
+            Value::Integer(value) => Ok(value),
+            Value::Boolean(on) => Ok(i64::from(on)),
+            _ => Err(ControlError::Unreadable),
+        }
+    }
+
+    /// Sets it.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`].
+    pub fn put(&self, device: &Device, value: i64) -> Result<(), ControlError> {
+        let set = match self.range {
+            Allowed::Switch => Value::Boolean(value != 0),
+            _ => Value::Integer(value),
+        };
+        device.set_control(Control { id: self.id, value: set }).map_err(|e| ControlError::Refused {
+            name: self.name.clone(),
+            value,
+            detail: e.to_string(),
+        })
+    }
+
     /// Switches and menus say whether the camera adjusts by itself: they come before the numbers that this locks.
     fn comes_first(&self) -> bool {
         !matches!(self.range, Allowed::Numbers { .. })
@@ -195,15 +244,7 @@ pub fn set(device: &Device, wanted: &WantedControls) -> Result<(), ControlError>
         return Ok(());
     }
     for (control, value) in plan(&list(device)?, wanted)? {
-        let set = match control.range {
-            Allowed::Switch => Value::Boolean(value != 0),
-            _ => Value::Integer(value),
-        };
-        device.set_control(Control { id: control.id, value: set }).map_err(|e| ControlError::Refused {
-            name: control.name.clone(),
-            value,
-            detail: e.to_string(),
-        })?;
+        control.put(device, value)?;
     }
     Ok(())
 }

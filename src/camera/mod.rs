@@ -2,9 +2,12 @@
 
 pub mod capture;
 pub mod controls;
+pub mod exposure;
 pub mod jpeg;
+pub mod metering;
 pub mod pipe;
 pub mod pixel;
+pub mod recovery;
 pub mod replay;
 pub mod stream;
 pub mod turn_watch;
@@ -18,6 +21,7 @@ use crate::{
     frame::Frame,
     picture::PictureError,
 };
+use exposure::Light;
 use pixel::PixelError;
 use stream::{Kind, StreamError};
 use turned::{Rotation, Turn, Turned};
@@ -29,6 +33,9 @@ pub trait Camera: Send {
     /// # Errors
     /// [`CameraError`]; [`CameraError::retry`] says whether the same camera can go on or must be opened anew.
     fn next_frame(&mut self) -> Result<Frame, CameraError>;
+
+    /// Takes in how bright the face in the last frames was. A camera whose exposure cannot be set does nothing with it.
+    fn meter(&mut self, _light: Light) {}
 
     /// What it is, for messages: device and format.
     fn describe(&self) -> String;
@@ -195,6 +202,16 @@ pub fn open(config: &CameraConfig) -> Result<Box<dyn Camera>, CameraError> {
         }
     };
     Ok(Turned::over(camera, turn(config)))
+}
+
+/// How the configured camera is opened again and again: a USB camera that hangs is reset.
+#[must_use]
+pub fn opener(config: CameraConfig) -> capture::Opener {
+    if config.source != CameraSource::V4l2 {
+        return Box::new(move || open(&config));
+    }
+    let recovery = recovery::Recovery::new(&config.device, recovery::Trees::default(), Box::new(recovery::reset));
+    Box::new(move || recovery.open(|| open(&config)))
 }
 
 /// The turn of a checked configuration.

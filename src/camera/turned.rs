@@ -3,7 +3,7 @@
 
 use image::{RgbImage, imageops};
 
-use super::{Camera, CameraError};
+use super::{Camera, CameraError, exposure::Light};
 use crate::frame::Frame;
 
 /// How frames are put upright.
@@ -98,6 +98,10 @@ impl Camera for Turned {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         let frame = self.camera.next_frame()?;
         Ok(Frame { pixels: self.turn.apply(frame.pixels), ..frame })
+    }
+
+    fn meter(&mut self, light: Light) {
+        self.camera.meter(light);
     }
 
     fn describe(&self) -> String {

@@ -19,9 +19,15 @@ use v4l::{
 
 use super::{
     BrokenFrame, Camera, CameraError, controls,
+    exposure::Light,
+    metering::Metering,
     pixel::{self, Colour, Matrix, PixelFormat, Range},
 };
-use crate::{clock::monotonic_now, config::CameraConfig, frame::Frame};
+use crate::{
+    clock::monotonic_now,
+    config::{CameraConfig, ExposureBy},
+    frame::Frame,
+};
 
 const BUFFERS: u32 = 4;
 /// A time stamp further off than this is not from the monotonic clock.
@@ -35,6 +41,7 @@ pub struct V4l2Camera {
     stride: usize,
     colour: Colour,
     stream: Stream<'static>,
+    metering: Option<Metering>,
     stall: Duration,
     interval: Duration,
     warmup: u32,
@@ -109,6 +116,16 @@ impl V4l2Camera {
             .map_err(|source| CameraError::Control { device: name.clone(), source })?;
         let mut stream =
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(failed("mapping its buffers"))?;
+        let metering = match config.exposure {
+            ExposureBy::Camera => None,
+            ExposureBy::Face => match Metering::start(device, config.rate) {
+                Ok(metering) => Some(metering),
+                Err(why) => {
+                    log::warn!("camera {name}: exposure = \"face\": {why}; it meters by itself");
+                    None
+                }
+            },
+        };
         let stall = Duration::from_secs_f32(config.stall_seconds);
         stream.set_timeout(stall);
         Ok(Self {
@@ -118,6 +135,7 @@ impl V4l2Camera {
             stride: format.stride as usize,
             colour: colour_of(&format),
             stream,
+            metering,
             stall,
             interval: Duration::from_secs_f32(1.0 / config.rate),
             warmup: config.warmup_frames,
@@ -179,9 +197,16 @@ impl Camera for V4l2Camera {
         }
     }
 
+    fn meter(&mut self, light: Light) {
+        if let Some(metering) = &mut self.metering {
+            metering.look(light);
+        }
+    }
+
     fn describe(&self) -> String {
         let m = self.mode;
-        format!("camera {} ({}): {}x{} {:?}", self.name, self.card, m.width, m.height, m.format)
+        let metering = self.metering.as_ref().map(|metering| format!(", {}", metering.describe())).unwrap_or_default();
+        format!("camera {} ({}): {}x{} {:?}{metering}", self.name, self.card, m.width, m.height, m.format)
     }
 }
 

@@ -88,7 +88,12 @@ pub fn run(args: &ConfigArgs) -> Outcome {
             None => list.of(
                 "start",
                 crate::trigger::LineTrigger::open(&config.start).map(|_| {
-                    format!("{:?} on line {} of {:?}", config.start.mode, config.start.line, config.start.chip)
+                    format!(
+                        "{:?} on line {} of {}",
+                        config.start.mode,
+                        config.start.line,
+                        gpio::shown(&config.start.chip)
+                    )
                 }),
             ),
         }

@@ -1,5 +1,6 @@
 //! What the subcommands do. Each returns an exit code, or an error that is printed as one chain.
 
+pub mod aim;
 pub mod calibrate;
 pub mod camera_command;
 pub mod check;
@@ -13,6 +14,7 @@ mod notify;
 pub mod relay;
 pub mod replay;
 pub mod run;
+pub mod setup;
 mod show;
 mod signals;
 pub mod supervise;

@@ -112,9 +112,8 @@ fn capture(config: &Config, wanted: bool) -> std::io::Result<Capture> {
     if config.camera.source == CameraSource::Replay {
         log::warn!("the camera is a recording: for tests and demonstrations only");
     }
-    let camera = config.camera.clone();
     let every_frame = false;
-    Capture::start(Box::new(move || camera::open(&camera)), every_frame, wanted)
+    Capture::start(camera::opener(config.camera.clone()), every_frame, wanted)
 }
 
 fn display(config: &Config) -> std::io::Result<DisplayWorker> {

@@ -16,6 +16,15 @@ const COLUMN: usize = 31;
 /// Never: the tree of defaults is plain TOML.
 #[must_use]
 pub fn text() -> String {
+    with(&[])
+}
+
+/// A configuration with some values of its own: table, key and value as the file is to have it; `None` leaves the key out.
+///
+/// # Panics
+/// Never: the tree of defaults is plain TOML.
+#[must_use]
+pub fn with(own: &[(&str, &str, Option<String>)]) -> String {
     let defaults = toml::Table::try_from(Config::default()).expect("the defaults are plain TOML");
     let mut text = String::new();
     for section in SECTIONS {
@@ -30,18 +39,23 @@ pub fn text() -> String {
             text += &format!("{}[{}]\n", if commented { "# " } else { "" }, section.name);
         }
         for key in section.keys {
-            line(&mut text, section, key, &defaults);
+            match own.iter().find(|(table, name, _)| (*table, *name) == (section.name, key.name)) {
+                None => line(&mut text, section, key, &defaults, None),
+                Some((.., Some(value))) => line(&mut text, section, key, &defaults, Some(value)),
+                Some((.., None)) => {}
+            }
         }
     }
     text
 }
 
-fn line(text: &mut String, section: &Section, key: &Key, defaults: &toml::Table) {
+fn line(text: &mut String, section: &Section, key: &Key, defaults: &toml::Table, own: Option<&str>) {
     let default = || {
         let value = defaults.get(section.name).and_then(|s| s.get(key.name));
         value.map(show).unwrap_or_default()
     };
     let setting = match key.shown {
+        _ if own.is_some() => format!("{} = {}", key.name, own.unwrap_or_default()),
         Shown::Default => format!("{} = {}", key.name, default()),
         Shown::Set(value) => format!("{} = {value}", key.name),
         Shown::Commented(value) => format!("# {} = {value}", key.name),

@@ -23,7 +23,7 @@ enum Chip<'a> {
 
 impl<'a> Chip<'a> {
     fn of(name: &'a str) -> Self {
-        if name.starts_with("pinctrl-bcm") || name.ends_with("rp1") {
+        if name == crate::gpio::AUTO || name.starts_with("pinctrl-bcm") || name.ends_with("rp1") {
             Self::Header
         } else if name.starts_with('/') {
             Self::Path(name)
@@ -59,6 +59,7 @@ fn uses(config: &Config) -> Vec<Use<'_>> {
         let chip = Chip::of(&display.chip);
         uses.push(Use { key: "display.dc_line", chip, number: display.dc_line });
         uses.extend(display.reset_line.map(|number| Use { key: "display.reset_line", chip, number }));
+        uses.extend(display.backlight_line.map(|number| Use { key: "display.backlight_line", chip, number }));
     }
     if start.mode != StartMode::Always {
         uses.push(Use { key: "start.line", chip: Chip::of(&start.chip), number: start.line });
@@ -182,6 +183,10 @@ mod tests {
         assert!(
             error(&format!("{expander}[start]\nmode = \"sensor\"\nline = 25\nchip = \"pca9535\"\n"))
                 .contains("start.line")
+        );
+        assert!(error("[relay]\npin = 5\n[start]\nmode = \"button\"\nline = 5\n").contains("start.line"), "auto");
+        assert!(
+            error("[display]\ndriver = \"st7789\"\nbacklight_line = 17\n").contains("`display.backlight_line` is 17")
         );
         // The header is one chip, whatever this model calls it and whoever drives it.
         assert!(

@@ -2,8 +2,9 @@
 
 use super::{
     error::Fault,
-    tree::{CameraSource, Config, DisplayDriver, LivenessMode, StartMode},
+    tree::{CameraSource, Config, DisplayDriver, ExposureBy, LivenessMode, StartMode},
 };
+use crate::camera::metering;
 
 /// What is wrong between the values of a configuration whose values are each in their range.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
@@ -44,6 +45,16 @@ fn camera(config: &Config, faults: &mut Vec<Fault>) {
     if camera.command.first().is_none_or(String::is_empty) {
         let expected = "a program and its arguments, such as [\"rpicam-vid\", \"--output\", \"-\"]";
         faults.push(Fault::new("camera.command", format!("{:?}", camera.command), expected));
+    }
+    if camera.exposure == ExposureBy::Face {
+        if camera.source != CameraSource::V4l2 {
+            let expected = "\"camera\": only with `source = \"v4l2\"` can it be set";
+            faults.push(Fault::new("camera.exposure", "\"face\"", expected));
+        }
+        for name in metering::names().filter(|name| camera.controls.contains_key(*name)) {
+            let expected = format!("without {name}, which `exposure = \"face\"` sets by itself");
+            faults.push(Fault::new("camera.controls", "set", &expected));
+        }
     }
     let [left, top, right, bottom] = camera.region;
     let inside = camera.region.iter().all(|side| (0.0..=1.0).contains(side));
@@ -163,6 +174,15 @@ mod tests {
         assert!(error("[camera]\nregion = [0.0, 0.0, nan, 1.0]\n").contains("camera.region"));
         assert!(error("[camera]\ncommand = []\n").contains("`camera.command` is []"));
         assert!(accepted("[camera]\nsource = \"pipe\"\nregion = [0.2, 0.1, 0.9, 1.0]\n"));
+    }
+
+    #[test]
+    fn an_exposure_that_two_set_is_refused() {
+        let face = "[camera]\nexposure = \"face\"\n";
+        assert!(accepted(face));
+        let message = error(&format!("{face}[camera.controls]\ngain = 3\n"));
+        assert!(message.contains("camera.controls") && message.contains("without gain"), "{message}");
+        assert!(error(&format!("{face}source = \"pipe\"\n")).contains("line 2: `camera.exposure` is \"face\""));
     }
 
     #[test]

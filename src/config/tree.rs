@@ -64,6 +64,8 @@ pub struct CameraConfig {
     pub mirror: bool,
     /// Part of the upright picture whose faces count: left, top, right, bottom, in shares of its sides.
     pub region: [f32; 4],
+    /// What exposure is set by.
+    pub exposure: ExposureBy,
     /// The camera's own controls, set at every opening.
     pub controls: WantedControls,
     /// Wanted width in pixels.
@@ -90,6 +92,16 @@ pub enum CameraSource {
     Pipe,
     /// Recorded pictures, for tests and demonstrations.
     Replay,
+}
+
+/// What exposure is set by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExposureBy {
+    /// The camera, as it does by itself.
+    Camera,
+    /// The brightness of the face, or of the region while nobody is there.
+    Face,
 }
 
 /// What the command of `source = "pipe"` writes.
@@ -153,6 +165,7 @@ impl Default for CameraConfig {
             rotation: 0,
             mirror: false,
             region: [0.0, 0.0, 1.0, 1.0],
+            exposure: ExposureBy::Camera,
             controls: WantedControls::new(),
             width: 640,
             height: 480,
@@ -303,8 +316,8 @@ pub enum StartMode {
     Sensor,
 }
 
-/// Label of the GPIO chip of a Raspberry Pi 4. Labels stay; the numbers of /dev/gpiochipN moved between kernels.
-pub const DEFAULT_CHIP: &str = "pinctrl-bcm2711";
+/// The GPIO chip of the header of whatever Raspberry Pi this is.
+pub const DEFAULT_CHIP: &str = crate::gpio::AUTO;
 
 /// `[relay]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -382,12 +395,16 @@ pub struct DisplayConfig {
     pub spi: PathBuf,
     /// SPI clock in hertz.
     pub clock_hz: u32,
-    /// Label of the GPIO chip of the two lines below.
+    /// SPI mode: 0; 3 for panels without chip select.
+    pub spi_mode: u8,
+    /// Label of the GPIO chip of the three lines below.
     pub chip: String,
     /// Line of data/command.
     pub dc_line: u32,
     /// Line of the reset; absent: the panel's reset is not wired.
     pub reset_line: Option<u32>,
+    /// Line that lights the panel when it is high; absent: it is lit by its wiring.
+    pub backlight_line: Option<u32>,
     /// Width of the panel in its native orientation, pixels; absent: as many columns as its controller has.
     pub width: Option<u16>,
     /// Height of the panel in its native orientation, pixels; absent: as many rows as its controller has.
@@ -400,6 +417,8 @@ pub struct DisplayConfig {
     pub offset_y: u16,
     /// Whether the panel shows colours inverted without a command (most ST7789 panels do).
     pub invert: bool,
+    /// Order of the panel's colours; absent: that of most panels with this controller.
+    pub colour_order: Option<ColourOrder>,
     /// Language of the screens: `en`, `de`, or that of `texts_file`.
     pub language: String,
     /// Own texts, TOML; missing ones fall back to `language`.
@@ -415,15 +434,18 @@ impl Default for DisplayConfig {
             driver: DisplayDriver::None,
             spi: "/dev/spidev0.0".into(),
             clock_hz: 32_000_000,
+            spi_mode: 0,
             chip: DEFAULT_CHIP.into(),
             dc_line: 25,
             reset_line: None,
+            backlight_line: None,
             width: None,
             height: None,
             rotation: 0,
             offset_x: 0,
             offset_y: 0,
             invert: true,
+            colour_order: None,
             language: "en".into(),
             texts_file: None,
             own_texts: None,
@@ -439,11 +461,30 @@ impl DisplayConfig {
         (self.width.unwrap_or(width), self.height.unwrap_or(height))
     }
 
+    /// The order of the panel's colours: as configured, or that of most panels with its controller.
+    #[must_use]
+    pub fn colour_order(&self) -> ColourOrder {
+        self.colour_order.unwrap_or(match self.driver {
+            DisplayDriver::Ili9341 => ColourOrder::Bgr,
+            DisplayDriver::None | DisplayDriver::St7789 | DisplayDriver::Ssd1306 => ColourOrder::Rgb,
+        })
+    }
+
     /// The texts of the screens.
     #[must_use]
     pub fn texts(&self) -> Texts {
         self.own_texts.clone().unwrap_or_else(|| Texts::shipped(&self.language))
     }
+}
+
+/// Order of a panel's colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColourOrder {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
 }
 
 /// The panel's controller.

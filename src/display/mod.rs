@@ -117,6 +117,15 @@ pub trait Display: Send {
     /// [`DisplayError`] if the panel cannot be reached.
     fn show(&mut self, screen: Screen) -> Result<(), DisplayError>;
 
+    /// Shows a picture that is no screen of the gate; it is drawn for the width, the height and the two colours or more that
+    /// the panel has. A display that keeps screens only shows nothing.
+    ///
+    /// # Errors
+    /// [`DisplayError`] if the panel cannot be reached.
+    fn paint(&mut self, _paint: &dyn Fn(u32, u32, bool) -> canvas::Canvas) -> Result<(), DisplayError> {
+        Ok(())
+    }
+
     /// What it is, for messages.
     fn describe(&self) -> String;
 }

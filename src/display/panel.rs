@@ -15,7 +15,7 @@ use linux_embedded_hal::{
 };
 use mipidsi::{
     Builder, NoResetPin,
-    interface::SpiInterface,
+    interface::{Interface, InterfaceKind, SpiError, SpiInterface},
     models::{ILI9341Rgb565, Model, ST7789},
     options::{ColorInversion, ColorOrder, Orientation, Rotation},
 };
@@ -23,7 +23,7 @@ use ssd1306::{Ssd1306, mode::DisplayConfig as _, rotation::DisplayRotation, size
 
 use super::{Display, DisplayError, Screen, canvas::Canvas, recorded::NoDisplay, screens, texts::Texts};
 use crate::{
-    config::{DisplayConfig, DisplayDriver},
+    config::{ColourOrder, DisplayConfig, DisplayDriver},
     gpio,
 };
 
@@ -59,7 +59,12 @@ impl PanelDisplay {
 
 impl Display for PanelDisplay {
     fn show(&mut self, screen: Screen) -> Result<(), DisplayError> {
-        let canvas = screens::draw(screen, &self.texts, self.size.width, self.size.height, self.mono);
+        let texts = self.texts.clone();
+        self.paint(&|width, height, mono| screens::draw(screen, &texts, width, height, mono))
+    }
+
+    fn paint(&mut self, paint: &dyn Fn(u32, u32, bool) -> Canvas) -> Result<(), DisplayError> {
+        let canvas = paint(self.size.width, self.size.height, self.mono);
         let area = match &self.shown {
             None => Some(canvas.bounding_box()),
             Some(before) => canvas.changed_since(before),
@@ -87,6 +92,8 @@ pub fn open(config: &DisplayConfig) -> Result<Box<dyn Display>, DisplayError> {
     let spi = open_spi(config)?;
     let dc = output(&config.chip, config.dc_line, "data/command")?;
     let reset = config.reset_line.map(|line| output(&config.chip, line, "reset")).transpose()?;
+    // Held as long as the panel: given back, the line may float.
+    let backlight = config.backlight_line.map(|line| output(&config.chip, line, "backlight")).transpose()?;
     let mut delay = Delay;
     let name = format!(
         "display {:?} on {} ({}x{}, turned by {})",
@@ -102,7 +109,20 @@ pub fn open(config: &DisplayConfig) -> Result<Box<dyn Display>, DisplayError> {
         DisplayDriver::Ssd1306 | DisplayDriver::None => mono_panel(spi, dc, reset, config, &mut delay)?,
     };
     let mono = config.driver == DisplayDriver::Ssd1306;
+    let panel: Box<dyn Panel> = Box::new(Lit { panel, _backlight: backlight });
     Ok(Box::new(PanelDisplay::new(panel, config.texts(), turned_size(config), mono, name)))
+}
+
+/// A panel and the line that lights it.
+struct Lit {
+    panel: Box<dyn Panel>,
+    _backlight: Option<CdevPin>,
+}
+
+impl Panel for Lit {
+    fn send(&mut self, canvas: &Canvas, area: Rectangle) -> Result<(), String> {
+        self.panel.send(canvas, area)
+    }
 }
 
 /// Size after rotation.
@@ -119,8 +139,8 @@ fn open_spi(config: &DisplayConfig) -> Result<SpidevDevice, DisplayError> {
         detail: format!("{e} (is SPI switched on, `dtparam=spi=on`, and the user in group spi?)"),
     };
     let mut spi = SpidevDevice::open(&config.spi).map_err(|e| failed(&e))?;
-    let options =
-        SpidevOptions::new().bits_per_word(8).max_speed_hz(config.clock_hz).mode(SpiModeFlags::SPI_MODE_0).build();
+    let mode = if config.spi_mode == 3 { SpiModeFlags::SPI_MODE_3 } else { SpiModeFlags::SPI_MODE_0 };
+    let options = SpidevOptions::new().bits_per_word(8).max_speed_hz(config.clock_hz).mode(mode).build();
     spi.configure(&options).map_err(|e| failed(&e))?;
     Ok(spi)
 }
@@ -151,8 +171,6 @@ where
     DC: OutputPin + Send + 'static,
     RST: OutputPin + Send + 'static,
 {
-    // The buffer lives as long as the panel, and the panel as long as the program: opened again only after failures.
-    let buffer: &'static mut [u8] = Box::leak(vec![0u8; BATCH].into_boxed_slice());
     let rotation = match config.rotation {
         90 => Rotation::Deg90,
         180 => Rotation::Deg180,
@@ -163,10 +181,13 @@ where
     // The glass of an ILI9341 has its columns in the other order; Linux's own drivers (drm/tiny/ili9341.c, mi0283qt.c,
     // fbtft) mirror them in all four rotations too, and without that the text stands mirrored.
     let mirrored = config.driver == DisplayDriver::Ili9341;
-    let builder = Builder::new(model, SpiInterface::new(spi, dc, buffer))
+    let builder = Builder::new(model, Batches::new(spi, dc))
         .display_size(width, height)
         .display_offset(config.offset_x, config.offset_y)
-        .color_order(if config.driver == DisplayDriver::Ili9341 { ColorOrder::Bgr } else { ColorOrder::Rgb })
+        .color_order(match config.colour_order() {
+            ColourOrder::Rgb => ColorOrder::Rgb,
+            ColourOrder::Bgr => ColorOrder::Bgr,
+        })
         .invert_colors(if config.invert { ColorInversion::Inverted } else { ColorInversion::Normal })
         .orientation(Orientation { rotation, mirrored });
     let size = |e: String| {
@@ -179,6 +200,43 @@ where
         Some(pin) => Box::new(Colour(builder.reset_pin(pin).init(delay).map_err(|e| size(format!("{e:?}")))?)),
         None => Box::new(Colour::<_, _, NoResetPin>(builder.init(delay).map_err(|e| size(format!("{e:?}")))?)),
     })
+}
+
+/// The interface of `mipidsi` with a buffer of its own: the crate's borrows one for ever, and a panel that is opened again
+/// every two seconds would take another one each time.
+struct Batches<SPI, DC> {
+    spi: SPI,
+    dc: DC,
+    buffer: Vec<u8>,
+}
+
+impl<SPI: SpiDevice, DC: OutputPin> Batches<SPI, DC> {
+    fn new(spi: SPI, dc: DC) -> Self {
+        Self { spi, dc, buffer: vec![0; BATCH] }
+    }
+
+    fn borrowed(&mut self) -> SpiInterface<'_, &mut SPI, &mut DC> {
+        SpiInterface::new(&mut self.spi, &mut self.dc, &mut self.buffer)
+    }
+}
+
+impl<SPI: SpiDevice, DC: OutputPin> Interface for Batches<SPI, DC> {
+    type Word = u8;
+    type Error = SpiError<SPI::Error, DC::Error>;
+
+    const KIND: InterfaceKind = InterfaceKind::Serial4Line;
+
+    fn send_command(&mut self, command: u8, args: &[u8]) -> Result<(), Self::Error> {
+        self.borrowed().send_command(command, args)
+    }
+
+    fn send_pixels<const N: usize>(&mut self, pixels: impl IntoIterator<Item = [u8; N]>) -> Result<(), Self::Error> {
+        self.borrowed().send_pixels(pixels)
+    }
+
+    fn send_repeated_pixel<const N: usize>(&mut self, pixel: [u8; N], count: u32) -> Result<(), Self::Error> {
+        self.borrowed().send_repeated_pixel(pixel, count)
+    }
 }
 
 struct Colour<DI, M, RST>(mipidsi::Display<DI, M, RST>)

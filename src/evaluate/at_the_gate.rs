@@ -165,19 +165,21 @@ pub fn judge<'a>(
 /// Share of the people of a band who are let in.
 #[must_use]
 pub fn let_in<'a>(judged: impl IntoIterator<Item = &'a Judged<'a>>, band: Band) -> Option<Interval> {
-    share_of_people(judged.into_iter().filter(|j| band.has(j.sample.age)).map(|j| (j.person, j.let_in)))
+    share_of_people(judged.into_iter().filter(|j| j.sample.age.counts_in(band, j.let_in)).map(|j| (j.person, j.let_in)))
 }
 
 /// Share of the people of a band who are not let in.
 #[must_use]
 pub fn turned_away<'a>(judged: impl IntoIterator<Item = &'a Judged<'a>>, band: Band) -> Option<Interval> {
-    share_of_people(judged.into_iter().filter(|j| band.has(j.sample.age)).map(|j| (j.person, !j.let_in)))
+    share_of_people(
+        judged.into_iter().filter(|j| j.sample.age.counts_in(band, !j.let_in)).map(|j| (j.person, !j.let_in)),
+    )
 }
 
 /// Number of people of a band.
 #[must_use]
 pub fn people_of(judged: &[Judged<'_>], band: Band) -> usize {
-    count(judged.iter().filter(|j| band.has(j.sample.age)).map(|j| j.person))
+    count(judged.iter().filter(|j| j.sample.age.surely_in(band)).map(|j| j.person))
 }
 
 /// The figures of a policy whose decisions these are.
@@ -244,7 +246,7 @@ fn groups(judged: &[Judged<'_>], threshold: u8) -> Vec<GroupShare> {
         groups.extend(group(&name, judged, threshold, |j| lower(j).as_ref() == Some(&name)));
     }
     for age in AgeGroup::ALL {
-        groups.extend(group(age.label(), judged, threshold, |j| AgeGroup::of(j.sample.age as f32) == age));
+        groups.extend(group(age.label(), judged, threshold, |j| j.sample.age.group() == Some(age)));
     }
     groups
 }

@@ -193,7 +193,7 @@ fn enough(visits: &Visits, wish: &Wish) -> Result<(), CalibrateError> {
 }
 
 fn people_aged(visits: &Visits, band: Band) -> usize {
-    count(visits.recordings.iter().filter(|r| band.has(r.sample.age)).map(|r| r.person))
+    count(visits.recordings.iter().filter(|r| r.sample.age.surely_in(band)).map(|r| r.person))
 }
 
 /// The temperature of the good views that the visits have so far.
@@ -251,7 +251,7 @@ fn pick(
     let best = candidates.min_by(|a, b| a.0.total_cmp(&b.0));
     let (_, mut policy) = best.ok_or_else(|| {
         let strictest = judged(&candidate(wish, model, temperature, oldest_challenge(wish), surest));
-        let sure = count(strictest.iter().filter(|j| hard.has(j.sample.age) && j.let_in).map(|j| j.person));
+        let sure = count(strictest.iter().filter(|j| j.sample.age.perhaps_in(hard) && j.let_in).map(|j| j.person));
         CalibrateError::Unreachable { minors: people_aged(visits, hard), bound: wish.max_false_accept, sure }
     })?;
     let liveness = wish.liveness.as_ref().and_then(|l| l.model.clone());

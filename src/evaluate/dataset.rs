@@ -1,19 +1,21 @@
 //! Labelled pictures from one or several sources: folders in the UTKFace naming scheme, folders with a `labels.csv`, or such
-//! a CSV itself, whose columns are `path` and `age`, and as far as they are known `gender`, `group` and `person`.
+//! a CSV itself ([`super::labels`]).
 //!
 //! Nothing is skipped silently: a file that cannot be used is a [`Rejected`] with the reason, and is counted.
 
 use std::{
+    collections::HashSet,
     fmt,
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
-use super::Input;
-
-/// Oldest age that a label may have, in years.
-pub const OLDEST: u32 = 120;
+use super::{
+    Input,
+    labels::{self, EXPECTED},
+    true_age::TrueAge,
+};
 
 /// Gender as a data set labels it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -36,9 +38,6 @@ impl fmt::Display for Gender {
 
 /// Name of the CSV that labels the pictures of its folder.
 const LABELS: &str = "labels.csv";
-/// Columns that a CSV may have, in any order; `set` is the data set's own division and not used.
-const COLUMNS: [&str; 6] = ["path", "age", "gender", "group", "person", "set"];
-const EXPECTED: &str = "path and age, and where known gender, group and person";
 
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +53,8 @@ pub struct Source {
 pub struct Sample {
     /// The picture.
     pub path: PathBuf,
-    /// True age in whole years.
-    pub age: u32,
+    /// True age.
+    pub age: TrueAge,
     /// Gender, where labelled.
     pub gender: Option<Gender>,
     /// Ethnicity or any other group, where labelled.
@@ -99,14 +98,16 @@ pub enum DatasetError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A CSV whose first line is not the expected one.
-    #[error("data set {}, line 1: {what}; the columns are {found:?}, expected {EXPECTED}", path.display())]
+    /// A CSV whose header is not the expected one.
+    #[error("data set {}, line {line}: {what}; the columns are {found:?}, expected {EXPECTED}", path.display())]
     Header {
         /// The CSV.
         path: PathBuf,
+        /// Line of its header.
+        line: u64,
         /// What is wrong.
         what: String,
-        /// Its first line.
+        /// The header.
         found: String,
     },
     /// Nothing usable.
@@ -129,15 +130,16 @@ impl Dataset {
     pub fn open(sources: &[Source]) -> Result<Self, DatasetError> {
         let mut whole = Self { sources: sources.to_vec(), ..Self::default() };
         for (number, source) in sources.iter().enumerate() {
-            let mut set = Reader { source, number, found: Self::default(), been: Vec::new() };
+            let mut set = Reader { source, number, samples: Vec::new(), rejected: Vec::new(), been: HashSet::new() };
             if source.path.is_dir() {
                 set.folder(&source.path)?;
             } else {
                 set.csv(&source.path)?;
             }
-            let mut found = set.found;
-            found.samples.sort_by(|a, b| a.path.cmp(&b.path));
-            found.rejected.sort_by(|a, b| a.place.cmp(&b.place));
+            let Reader { mut samples, mut rejected, .. } = set;
+            samples.sort_by(|a, b| a.path.cmp(&b.path));
+            rejected.sort_by(|a, b| a.0.cmp(&b.0));
+            let mut found = Self { samples, rejected: rejected.into_iter().map(|r| r.1).collect(), ..Self::default() };
             if found.samples.is_empty() {
                 let first = found.rejected.first().map(|r| format!(", such as {}: {}", r.place, r.reason));
                 let (path, rejected) = (source.path.clone(), found.rejected.len());
@@ -165,55 +167,78 @@ impl Dataset {
 struct Reader<'a> {
     source: &'a Source,
     number: usize,
-    found: Dataset,
-    /// Folders read already: a link may lead back.
-    been: Vec<PathBuf>,
+    samples: Vec<Sample>,
+    /// By file and line.
+    rejected: Vec<((PathBuf, u64), Rejected)>,
+    /// Folders and files read already: links may lead back to them.
+    been: HashSet<PathBuf>,
 }
 
 impl Reader<'_> {
+    /// Walks through a folder; links are followed last, so that a file that several lead to is counted where it lies.
     fn folder(&mut self, path: &Path) -> Result<(), DatasetError> {
-        let read = |source| DatasetError::Read { path: path.into(), source };
         let mut folders = vec![path.to_owned()];
-        while let Some(folder) = folders.pop() {
-            let real = folder.canonicalize().map_err(read)?;
-            if self.been.contains(&real) {
+        let mut links = Vec::new();
+        while let Some(next) = folders.pop().or_else(|| links.pop()) {
+            if !next.is_dir() {
+                self.named(next);
                 continue;
             }
-            self.been.push(real);
-            let labels = folder.join(LABELS);
+            let read = |source| DatasetError::Read { path: next.clone(), source };
+            if !self.been.insert(next.canonicalize().map_err(read)?) {
+                continue;
+            }
+            let labels = next.join(LABELS);
             if labels.is_file() {
-                self.labelled_folder(&folder, &labels)?;
+                self.labelled_folder(&next, &labels)?;
                 continue;
             }
-            for entry in std::fs::read_dir(&folder).map_err(read)? {
+            for entry in std::fs::read_dir(&next).map_err(read)? {
                 let entry = entry.map_err(read)?.path();
-                if entry.is_dir() {
-                    folders.push(entry);
-                    continue;
-                }
-                let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                match utkface_label(&name).and_then(|label| usable(&entry).map(|()| label)) {
-                    Ok((age, gender, group)) => self.found.samples.push(Sample {
-                        path: entry,
-                        age,
-                        gender: Some(gender),
-                        group: Some(group),
-                        person: None,
-                        source: self.number,
-                        input: self.source.input,
-                    }),
-                    Err(reason) => self.reject(entry.display().to_string(), reason),
+                match entry.symlink_metadata().map(|m| m.file_type()) {
+                    Ok(kind) if kind.is_symlink() => links.push(entry),
+                    Ok(kind) if kind.is_dir() => folders.push(entry),
+                    _ => self.named(entry),
                 }
             }
+            links.sort_by(|a, b| b.cmp(a));
         }
         Ok(())
+    }
+
+    /// A picture that is labelled by its name.
+    fn named(&mut self, path: PathBuf) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let label = utkface_label(&name).and_then(|label| {
+            usable(&path)?;
+            match path.canonicalize() {
+                Ok(real) if !self.been.insert(real.clone()) => {
+                    Err(format!("leads to {}, which is counted already", real.display()))
+                }
+                _ => Ok(label),
+            }
+        });
+        match label {
+            Ok((age, gender, group)) => self.samples.push(Sample {
+                path,
+                age,
+                gender: Some(gender),
+                group: Some(group),
+                person: None,
+                source: self.number,
+                input: self.source.input,
+            }),
+            Err(reason) => {
+                self.rejected.push(((path.clone(), 0), Rejected { place: path.display().to_string(), reason }))
+            }
+        }
     }
 
     /// A folder whose pictures are labelled by a CSV in it; pictures that it does not name are counted, not judged.
     fn labelled_folder(&mut self, folder: &Path, labels: &Path) -> Result<(), DatasetError> {
         self.csv(labels)?;
         let read = |source| DatasetError::Read { path: folder.into(), source };
-        let named: std::collections::HashSet<&Path> = self.found.samples.iter().map(|s| s.path.as_path()).collect();
+        let named: HashSet<&Path> = self.samples.iter().map(|s| s.path.as_path()).collect();
         let mut others = 0usize;
         for entry in std::fs::read_dir(folder).map_err(read)? {
             let path = entry.map_err(read)?.path();
@@ -221,7 +246,8 @@ impl Reader<'_> {
         }
         if others > 0 {
             let reason = format!("{others} pictures in the folder have no usable line in it");
-            self.reject(labels.display().to_string(), reason);
+            // After all of its lines, whose reasons say more.
+            self.rejected.push(((labels.into(), u64::MAX), Rejected { place: labels.display().to_string(), reason }));
         }
         Ok(())
     }
@@ -229,70 +255,30 @@ impl Reader<'_> {
     fn csv(&mut self, path: &Path) -> Result<(), DatasetError> {
         let text = crate::regular::read_text(path, 1 << 30)
             .map_err(|source| DatasetError::Read { path: path.into(), source })?;
-        let base = path.parent().unwrap_or_else(|| Path::new("."));
-        let mut lines = text.lines().enumerate();
-        let header = lines.next().map_or("", |(_, line)| line).trim_start_matches('\u{feff}').trim();
-        let columns = Columns::of(header).map_err(|what| DatasetError::Header {
+        let labels = labels::read(&text).map_err(|e| DatasetError::Header {
             path: path.into(),
-            what,
-            found: header.into(),
+            line: e.line,
+            what: e.what,
+            found: e.found,
         })?;
-        for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-            match self.line(line, &columns, base) {
-                Ok(sample) => self.found.samples.push(sample),
-                Err(reason) => self.reject(format!("{}:{}", path.display(), index + 1), reason),
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        for (line, label) in labels {
+            let sample = label.and_then(|label| {
+                let path = base.join(label.path);
+                usable(&path)?;
+                let (source, input) = (self.number, self.source.input);
+                let labels::Label { age, gender, group, person, .. } = label;
+                Ok(Sample { path, age, gender, group, person, source, input })
+            });
+            match sample {
+                Ok(sample) => self.samples.push(sample),
+                Err(reason) => {
+                    let place = format!("{}:{line}", path.display());
+                    self.rejected.push(((path.into(), line), Rejected { place, reason }));
+                }
             }
         }
         Ok(())
-    }
-
-    fn line(&self, line: &str, columns: &Columns, base: &Path) -> Result<Sample, String> {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        if fields.len() != columns.names.len() {
-            return Err(format!("{} fields, expected {}", fields.len(), columns.names.len()));
-        }
-        let field =
-            |name: &str| columns.names.iter().position(|c| c == name).map(|k| fields[k]).filter(|f| !f.is_empty());
-        let age = age_of(field("age").unwrap_or_default())?;
-        let gender = match field("gender").map(str::to_ascii_lowercase).as_deref() {
-            None => None,
-            Some("0" | "m" | "male") => Some(Gender::Male),
-            Some("1" | "f" | "female") => Some(Gender::Female),
-            Some(other) => return Err(format!("gender {other:?}, expected male, female or nothing")),
-        };
-        let path = base.join(field("path").ok_or("no path, expected that of a picture")?);
-        usable(&path)?;
-        let (group, person) = (field("group").map(str::to_owned), field("person").map(str::to_owned));
-        Ok(Sample { path, age, gender, group, person, source: self.number, input: self.source.input })
-    }
-
-    fn reject(&mut self, place: String, reason: String) {
-        self.found.rejected.push(Rejected { place, reason });
-    }
-}
-
-/// The columns of a CSV.
-struct Columns {
-    names: Vec<String>,
-}
-
-impl Columns {
-    fn of(header: &str) -> Result<Self, String> {
-        let names: Vec<String> = header.split(',').map(|c| c.trim().to_ascii_lowercase()).collect();
-        for needed in ["path", "age"] {
-            if !names.iter().any(|n| n == needed) {
-                return Err(format!("no column {needed:?}"));
-            }
-        }
-        for (k, name) in names.iter().enumerate() {
-            if !COLUMNS.contains(&name.as_str()) {
-                return Err(format!("a column {name:?} that nobody knows"));
-            }
-            if names[..k].contains(name) {
-                return Err(format!("the column {name:?} twice"));
-            }
-        }
-        Ok(Self { names })
     }
 }
 
@@ -310,16 +296,8 @@ fn is_picture_name(name: &str) -> bool {
     [".jpg", ".jpeg", ".png"].iter().any(|end| lower.ends_with(end))
 }
 
-fn age_of(text: &str) -> Result<u32, String> {
-    let age: u32 = text.parse().map_err(|_| format!("age {text:?}, expected whole years, 0 to {OLDEST}"))?;
-    if age > OLDEST {
-        return Err(format!("age {age}, expected 0 to {OLDEST} years"));
-    }
-    Ok(age)
-}
-
 /// Age, gender and ethnicity of a file named `[age]_[gender]_[ethnicity]_[date].jpg`.
-fn utkface_label(name: &str) -> Result<(u32, Gender, String), String> {
+fn utkface_label(name: &str) -> Result<(TrueAge, Gender, String), String> {
     let scheme = "expected [age]_[gender]_[ethnicity]_[date].jpg";
     if !is_picture_name(name) {
         return Err(format!("not a JPEG or PNG name; {scheme}"));
@@ -328,7 +306,7 @@ fn utkface_label(name: &str) -> Result<(u32, Gender, String), String> {
     if parts.len() < 4 {
         return Err(format!("{} parts between underscores; {scheme}", parts.len()));
     }
-    let age = age_of(parts[0])?;
+    let age = TrueAge::parse(parts[0])?;
     let gender = match parts[1] {
         "0" => Gender::Male,
         "1" => Gender::Female,
@@ -351,7 +329,10 @@ mod tests {
 
     #[test]
     fn a_utkface_name_is_read_whole() {
-        assert_eq!(utkface_label("26_1_2_2017.jpg.chip.jpg").unwrap(), (26, Gender::Female, "Asian".into()));
+        assert_eq!(
+            utkface_label("26_1_2_2017.jpg.chip.jpg").unwrap(),
+            (TrueAge::exactly(26), Gender::Female, "Asian".into())
+        );
     }
 
     #[test]
@@ -380,7 +361,10 @@ mod tests {
         let set = set.unwrap();
         assert_eq!(set.samples.len(), 2);
         let first = &set.samples[0];
-        assert_eq!((first.age, first.gender, first.person.as_deref()), (17, Some(Gender::Female), Some("p1")));
+        assert_eq!(
+            (first.age, first.gender, first.person.as_deref()),
+            (TrueAge::exactly(17), Some(Gender::Female), Some("p1"))
+        );
         assert_eq!((set.samples[1].gender, set.samples[1].group.clone()), (None, None));
         assert!(set.rejected[0].reason.contains("1 pictures in the folder"), "{:?}", set.rejected);
     }

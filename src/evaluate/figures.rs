@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{
     Input, Reading, Readings,
+    bands::Band,
     dataset::{Gender, Rejected},
     people::{count, person_means, share_of_people},
     statistics::{Interval, bootstrap_mean},
@@ -23,6 +24,9 @@ pub struct Figures {
     pub images: usize,
     /// Those with a face found (all of them for chips).
     pub faces_found: usize,
+    /// Labels that are a range of ages: each counts as the age in it that is worst for a figure.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub age_ranges: usize,
     /// People in them: identical and near-identical pictures, and those of one labelled person, are one.
     pub people: usize,
     /// Mean absolute error in years.
@@ -120,25 +124,24 @@ pub struct Limit {
     pub false_reject_over_limit: Option<Interval>,
 }
 
-/// True ages in a range of whole years.
-#[must_use]
-pub fn aged(reading: &Reading, low: u32, high: u32) -> bool {
-    (low..=high).contains(&reading.sample.age)
-}
-
-/// Share of the people in an age range whom `accepts` lets through.
+/// Share of the people of a band who are judged wrongly, as `wrongly` says.
 pub fn share_of<'a>(
     readings: impl IntoIterator<Item = &'a Reading>,
-    low: u32,
-    high: u32,
-    accepts: impl Fn(&Reading) -> bool,
+    band: Band,
+    wrongly: impl Fn(&Reading) -> bool,
 ) -> Option<Interval> {
-    let of = readings.into_iter().filter(|r| aged(r, low, high));
-    share_of_people(of.map(|r| (r.person, accepts(r))))
+    let judged = readings.into_iter().map(|r| (r, wrongly(r)));
+    share_of_people(
+        judged.filter(|(r, wrong)| r.sample.age.counts_in(band, *wrong)).map(|(r, wrong)| (r.person, wrong)),
+    )
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn error_of(reading: &Reading) -> f64 {
-    f64::from(reading.estimate.mean()) - f64::from(reading.sample.age)
+    reading.sample.age.error_of(f64::from(reading.estimate.mean()))
 }
 
 fn part(name: &str, readings: &[&Reading]) -> Part {
@@ -155,8 +158,8 @@ fn part(name: &str, readings: &[&Reading]) -> Part {
 }
 
 fn limit(readings: &[&Reading], years: u8) -> Limit {
-    let share_of = |readings: &[&Reading], low, high, accepts: &dyn Fn(&Reading) -> bool| {
-        share_of(readings.iter().copied(), low, high, accepts)
+    let share_of = |readings: &[&Reading], low, high, wrongly: &dyn Fn(&Reading) -> bool| {
+        share_of(readings.iter().copied(), Band { low, high }, wrongly)
     };
     let over = |r: &Reading| r.estimate.mean() >= f32::from(years);
     let under = |r: &Reading| !over(r);
@@ -179,10 +182,10 @@ impl Figures {
         let all: Vec<&Reading> = read.iter().collect();
         let whole = part("all", &all);
         let mae_interval = whole.mae_years?;
-        let group_of = |r: &Reading| AgeGroup::of(r.sample.age as f32);
+        let group_of = |r: &Reading| r.sample.age.group();
         let by_group = AgeGroup::ALL
             .iter()
-            .map(|g| part(g.label(), &read.iter().filter(|r| group_of(r) == *g).collect::<Vec<_>>()))
+            .map(|g| part(g.label(), &read.iter().filter(|r| group_of(r) == Some(*g)).collect::<Vec<_>>()))
             .collect();
         let by_gender = [Gender::Male, Gender::Female]
             .iter()
@@ -199,12 +202,14 @@ impl Figures {
         let mut confusion = vec![vec![0; AgeGroup::ALL.len()]; AgeGroup::ALL.len()];
         let mut gender_confusion = [[0; 2]; 2];
         for reading in read {
-            confusion[group_of(reading) as usize][AgeGroup::of(reading.estimate.mean()) as usize] += 1;
+            if let Some(group) = group_of(reading) {
+                confusion[group as usize][AgeGroup::of(reading.estimate.mean()) as usize] += 1;
+            }
             if let Some(gender) = reading.sample.gender {
                 gender_confusion[gender as usize][usize::from(reading.female >= 0.5)] += 1;
             }
         }
-        let group_right = |r: &Reading| (r.person, group_of(r) == AgeGroup::of(r.estimate.mean()));
+        let group_right = |r: &Reading| (r.person, group_of(r) == Some(AgeGroup::of(r.estimate.mean())));
         let gender_right = |r: &Reading| Some((r.person, (r.sample.gender? == Gender::Female) == (r.female >= 0.5)));
         let first = read.first()?.sample.input;
         let by_source = match readings.sources.as_slice() {
@@ -216,6 +221,7 @@ impl Figures {
             model: model.clone(),
             images: read.len() + readings.faceless.len(),
             faces_found: read.len(),
+            age_ranges: read.iter().filter(|r| r.sample.age.is_range()).count(),
             people: count(read.iter().map(|r| r.person)),
             mae_years: mae_interval.value,
             mae_interval,
@@ -302,6 +308,10 @@ impl fmt::Display for Figures {
         writeln!(f, "images                {}", self.images)?;
         writeln!(f, "faces found           {}", self.faces_found)?;
         writeln!(f, "people                {}", self.people)?;
+        if self.age_ranges > 0 {
+            let note = "each counts as the age in it that is worst for a figure";
+            writeln!(f, "ranges of ages        {} ({note})", self.age_ranges)?;
+        }
         writeln!(f, "MAE, years            {} (95 % interval)", years(Some(self.mae_interval)))?;
         writeln!(f, "bias, years           {:+.2}", self.bias_years)?;
         writeln!(f, "within 5 years        {:.1} %", self.within_5_years * 100.0)?;

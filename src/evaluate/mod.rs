@@ -6,6 +6,7 @@ pub mod bands;
 pub mod calibrate;
 pub mod dataset;
 pub mod figures;
+pub mod labels;
 pub mod liveness_figures;
 pub mod liveness_policy;
 pub mod people;
@@ -14,6 +15,7 @@ pub mod repeats;
 pub mod report;
 pub mod statistics;
 pub mod temperature;
+pub mod true_age;
 pub mod visits;
 
 use image::RgbImage;

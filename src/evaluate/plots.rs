@@ -39,7 +39,9 @@ pub(super) fn density(readings: &[Reading]) -> Plot {
     let mut counts = vec![vec![0usize; 51]; 51];
     let bin = |age: f32| ((age / BIN as f32) as usize).min(50);
     for r in readings {
-        counts[bin(r.sample.age as f32)][bin(r.estimate.mean())] += 1;
+        // Of a range the middle: a picture has one place in the plot.
+        let (first, last) = r.sample.age.ages().into_inner();
+        counts[bin((first + last) as f32 / 2.0)][bin(r.estimate.mean())] += 1;
     }
     let most = counts.iter().flatten().copied().max().unwrap_or(1).max(1) as f64;
     svg((640, 560), |area| {

@@ -74,7 +74,7 @@ pub fn choose<'a>(samples: &[(&'a Sample, usize)], threshold: u8, most: usize) -
     let mut seen = std::collections::HashSet::new();
     let hard = bands::hard_minors(threshold);
     let once: Vec<&Sample> = samples.iter().filter(|(_, person)| seen.insert(*person)).map(|(s, _)| *s).collect();
-    let (minors, others): (Vec<&Sample>, Vec<&Sample>) = once.into_iter().partition(|s| hard.has(s.age));
+    let (minors, others): (Vec<&Sample>, Vec<&Sample>) = once.into_iter().partition(|s| s.age.perhaps_in(hard));
     let mut chosen: Vec<&Sample> = minors.into_iter().take(most).collect();
     let step = (others.len() / most.saturating_sub(chosen.len()).max(1)).max(1);
     let left = most - chosen.len();
@@ -126,7 +126,7 @@ fn by_frames(visits: &Visits, views: &[Vec<View>], setting: &Setting, policy: &P
         let first: Vec<&GoodView> = r.good_views().take(frames).collect();
         let pooled = AgeEstimate::pool(first.iter().map(|v| (&v.estimate, v.weight)));
         let pooled = pooled.filter(|_| first.len() == frames)?;
-        Some((r.person, (f64::from(pooled.mean()) - f64::from(r.sample.age)).abs()))
+        Some((r.person, r.sample.age.error_of(f64::from(pooled.mean())).abs()))
     });
     ByFrames {
         frames,
@@ -144,19 +144,22 @@ fn by_tries(
     policy: &Policy,
 ) -> Result<Vec<ByTries>, Box<dyn std::error::Error>> {
     let hard = bands::hard_minors(policy.threshold_age);
-    let minors: Vec<&Recording> = visits.recordings.iter().filter(|r| hard.has(r.sample.age)).collect();
+    let minors: Vec<&Recording> = visits.recordings.iter().filter(|r| r.sample.age.perhaps_in(hard)).collect();
     let bar = progress_bar(minors.len() as u64, "minors who try again");
-    let first_success: Vec<(usize, Option<usize>)> = minors
+    let first_success: Vec<(&Recording, Option<usize>)> = minors
         .par_iter()
         .map(|first| {
             bar.inc(1);
             let picture = picture::open(&first.sample.path).map_err(|e| e.to_string())?;
             let success = try_again(eyes, first, &picture, setting, policy).map_err(|e| e.to_string())?;
-            Ok((first.person, success))
+            Ok((*first, success))
         })
         .collect::<Result<_, String>>()?;
     bar.finish_and_clear();
-    let within = |tries: usize| first_success.iter().map(move |(p, s)| (*p, s.is_some_and(|s| s <= tries)));
+    let within = |tries: usize| {
+        let tried = first_success.iter().map(move |(r, success)| (r, success.is_some_and(|at| at <= tries)));
+        tried.filter(move |(r, let_in)| r.sample.age.counts_in(hard, *let_in)).map(|(r, let_in)| (r.person, let_in))
+    };
     Ok((1..=TRIES).map(|tries| ByTries { tries, false_accept: share_of_people(within(tries)) }).collect())
 }
 
@@ -191,7 +194,7 @@ fn try_again(
 
 /// Pearson's correlation of the errors of the first two good frames.
 fn correlation(recordings: &[Recording]) -> f64 {
-    let error = |r: &Recording, view: &GoodView| f64::from(view.estimate.mean()) - f64::from(r.sample.age);
+    let error = |r: &Recording, view: &GoodView| r.sample.age.error_of(f64::from(view.estimate.mean()));
     let pairs: Vec<(f64, f64)> = recordings
         .iter()
         .filter_map(|r| {

@@ -12,6 +12,7 @@ use super::{
     repeats::VisitFigures,
     statistics::Interval,
     temperature::{Case, Temperature, fit_temperature},
+    true_age::TrueAge,
 };
 use crate::{
     age::AgeGroup,
@@ -79,7 +80,7 @@ pub struct Worst {
     /// File name.
     pub name: String,
     /// True age.
-    pub age: u32,
+    pub age: TrueAge,
     /// Estimated age.
     pub estimate: f32,
     #[serde(skip)]
@@ -101,10 +102,12 @@ impl Report {
             .collect();
         let calibration = fit_temperature(&cases, threshold);
         let pairs = |temperature: f32| -> Vec<(f32, bool)> {
-            let truth = |r: &Reading| r.sample.age >= u32::from(threshold);
-            readings.iter().map(|r| (r.estimate.tempered(temperature).at_least(threshold), truth(r))).collect()
+            // A range that reaches over the threshold has no truth to be compared with.
+            let truth = |r: &Reading| r.sample.age.at_least(u32::from(threshold));
+            let stated = |r: &Reading| r.estimate.tempered(temperature).at_least(threshold);
+            readings.iter().filter_map(|r| Some((stated(r), truth(r)?))).collect()
         };
-        let error = |r: &Reading| (r.estimate.mean() - r.sample.age as f32).abs();
+        let error = |r: &Reading| r.sample.age.error_of(f64::from(r.estimate.mean())).abs();
         let mut order: Vec<&Reading> = readings.iter().collect();
         order.sort_by(|a, b| error(b).total_cmp(&error(a)).then_with(|| a.sample.path.cmp(&b.sample.path)));
         let worst = order
@@ -300,9 +303,9 @@ fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, tempera
                 confidence,
                 false_accept: bands::minors_by_age(threshold_age)
                     .into_iter()
-                    .map(|b| AcceptByAge { ages: b.label(), share: share_of(&judged, b.low, b.high, lets_in) })
+                    .map(|b| AcceptByAge { ages: b.label(), share: share_of(&judged, b, lets_in) })
                     .collect(),
-                false_reject: share_of(&judged, u32::from(threshold_age), u32::MAX, |r| !lets_in(r)),
+                false_reject: share_of(&judged, bands::adults(threshold_age), |r| !lets_in(r)),
             }
         })
         .collect();
@@ -538,7 +541,7 @@ fn worst_section(worst: &[Worst], with_pictures: bool) -> String {
                 escape(&w.name),
                 w.age.to_string(),
                 format!("{:.1}", w.estimate),
-                format!("{:+.1}", w.estimate - w.age as f32),
+                format!("{:+.1}", w.age.error_of(f64::from(w.estimate))),
             ];
             if with_pictures {
                 row.push(std::fs::read(&w.path).map_or_else(

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{figures::calibration_error, visits::Recording};
+use super::{figures::calibration_error, true_age::TrueAge, visits::Recording};
 use crate::age::{AGES, AgeEstimate};
 
 /// The fitted temperature and what it brings.
@@ -22,8 +22,8 @@ pub struct Temperature {
 pub struct Case<'a> {
     /// Estimates at temperature 1, and weights.
     pub views: Vec<(&'a AgeEstimate, f32)>,
-    /// True age in years.
-    pub age: u32,
+    /// True age.
+    pub age: TrueAge,
     /// Number of the person.
     pub person: usize,
 }
@@ -51,8 +51,12 @@ impl<'a> Case<'a> {
     }
 
     fn cost(&self, temperature: f32) -> f64 {
-        let age = (self.age as usize).min(AGES - 1);
-        self.pooled(temperature).map_or(0.0, |p| -f64::from(p.probabilities()[age].max(1e-9)).ln())
+        self.pooled(temperature).map_or(0.0, |p| {
+            // What a label leaves open is as likely as all of its ages together.
+            let (first, last) = (*self.age.ages().start() as usize, *self.age.ages().end() as usize);
+            let of_label: f32 = p.probabilities()[first.min(AGES - 1)..=last.min(AGES - 1)].iter().sum();
+            -f64::from(of_label.max(1e-9)).ln()
+        })
     }
 }
 
@@ -83,7 +87,7 @@ pub fn fit_temperature(cases: &[Case<'_>], threshold: u8) -> Temperature {
         .filter_map(|case| {
             let fitted = folds[fold_of(case)];
             let (before, after) = (case.pooled(1.0)?, case.pooled(fitted)?);
-            let truth = case.age >= u32::from(threshold);
+            let truth = case.age.at_least(u32::from(threshold))?;
             let pair = |e: &AgeEstimate| (e.at_least(threshold), truth);
             Some((case.cost(1.0), case.cost(fitted), pair(&before), pair(&after)))
         })
@@ -106,6 +110,10 @@ fn temperature_of(step: f64) -> f64 {
 
 /// The temperature of the lowest cost, between the steps by the parabola through the three around it.
 fn lowest(costs: &[f64; STEPS]) -> f32 {
+    // Labels that leave every age open say nothing.
+    if costs.iter().all(|cost| (cost - costs[0]).abs() < 1e-9) {
+        return 1.0;
+    }
     let best = (0..STEPS).min_by(|a, b| costs[*a].total_cmp(&costs[*b])).unwrap_or_default();
     let mut step = best as f64;
     if best > 0 && best + 1 < STEPS {
@@ -127,7 +135,7 @@ mod tests {
         let cases: Vec<Case<'_>> = people
             .iter()
             .enumerate()
-            .map(|(person, (age, estimate))| Case { views: vec![(estimate, 1.0)], age: *age, person })
+            .map(|(person, (age, estimate))| Case { views: vec![(estimate, 1.0)], age: TrueAge::exactly(*age), person })
             .collect();
         fit_temperature(&cases, 18)
     }

@@ -220,6 +220,7 @@ impl Gate {
         };
         self.model_failed = false;
         log::trace!("frame {}: {} faces, {:?}", frame.sequence, judged.faces, judged.times);
+        self.parts.capture.meter(judged.light);
         self.guidance = judged.step.guidance;
         if let Some(decision) = &judged.step.decision {
             self.act(decision, around);

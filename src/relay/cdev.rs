@@ -26,7 +26,7 @@ impl CdevRelay {
     /// # Errors
     /// [`RelayError`] if the chip or the line cannot be had.
     pub fn open(config: &RelayConfig) -> Result<Self, RelayError> {
-        let name = format!("line {} of {:?}", config.pin, config.chip);
+        let name = format!("line {} of {}", config.pin, gpio::shown(&config.chip));
         let failed = |action: &'static str| {
             let pin = name.clone();
             move |error: gpio_cdev::Error| RelayError::Pin { pin, action, detail: error.to_string() }
