@@ -16,6 +16,7 @@ pub mod run;
 mod show;
 mod signals;
 pub mod supervise;
+pub mod tamper;
 
 use std::error::Error;
 
