@@ -25,6 +25,7 @@ fn nor_does_a_button_that_is_stuck_or_a_line_that_cannot_be_read() {
         lines.extend(daemon.lines_for(Duration::from_millis(500)));
         drive(folder, number, "broken");
         lines.extend(daemon.lines_until("it counts as a broken wire"));
+        lines.extend(daemon.lines_for(Duration::from_millis(500)));
         drive(folder, number, "0");
         lines.extend(daemon.lines_until("was not seen released"));
         cut(folder, number);

@@ -18,7 +18,7 @@ fn when_the_leaf_falls_shut_behind_them() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let unit = format!("[inputs]\ncontact = {}\n", line(CONTACT));
-    let config = write_unit(folder, &[("adult", 25), ("nobody", 400)], LONG, &unit);
+    let config = write_unit(folder, &[("adult", 200), ("nobody", 400)], LONG, &unit);
     drive(folder, CONTACT, "0");
     let daemon = Daemon::start(&["run"], &config);
     daemon.wait_for("simulated relay energised");

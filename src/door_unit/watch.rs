@@ -109,7 +109,9 @@ impl Watch {
                 Err(TryRecvError::Empty) => return all,
                 Err(TryRecvError::Disconnected) => {
                     if !std::mem::replace(&mut self.told_dead, true) {
-                        log::error!("the thread that reads the inputs ended: none of them acts any more");
+                        log::error!("the thread that reads the inputs ended: each counts as a broken wire");
+                        let broken = |input| Turned { input, turn: Turn::Inactive, press: None };
+                        all.extend([Input::Contact, Input::Tamper].map(broken));
                     }
                     return all;
                 }
