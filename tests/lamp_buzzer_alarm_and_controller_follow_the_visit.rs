@@ -48,7 +48,7 @@ fn tones(folder: &Path) -> Vec<u64> {
 fn an_adult_is_lit_hears_one_tone_and_is_told_to_the_controller() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let visits = [("nobody", 50), ("adult", 60)].repeat(4);
+    let visits = [("nobody", 90), ("adult", 60)].repeat(4);
     let config = write_unit(folder, &[visits.as_slice(), &[("nobody", 300)]].concat(), "", &outputs());
     let mut daemon = Daemon::start(&["run"], &config);
     daemon.wait_for("agegate 0.1.0 runs");

@@ -161,10 +161,11 @@ impl DoorUnit {
 
     /// The door opened for a logged decision: the buzzer says so, and a controller gets the number before this time.
     pub fn opened(&mut self, before: Duration) {
-        self.sound(Pattern::Opened);
+        // The controller first: a tone can wait for it.
         if let Some(outputs) = &self.outputs {
             outputs.send_number(before);
         }
+        self.sound(Pattern::Opened);
     }
 
     /// Something failed that whoever stands there has to know.

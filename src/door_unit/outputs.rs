@@ -196,9 +196,11 @@ impl Worker {
                 Ok(Order::Sound(pattern)) => self.tune = Some((pattern, Instant::now())),
                 Ok(Order::Number(before)) => {
                     if let Some(wiegand) = &mut self.wiegand {
-                        // No tone is drawn out by it.
+                        // No tone is drawn out by it, nor cut short: it goes on after.
                         switch(&mut self.buzzer, false);
+                        let began = Instant::now();
                         wiegand.send(before);
+                        self.tune = self.tune.map(|(pattern, since)| (pattern, since + began.elapsed()));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
