@@ -144,12 +144,11 @@ def outputs(guest: Guest) -> Result:
     pid, began = guest.daemon(), guest.board.now()
     guest.sh(f"kill -9 {pid}")
     took = guest.door.wait(False, 1) - began
-    kept = "keeps its level" if guest.board.pin(LAMP) else "goes out by itself"
     guest.sh(unit_line("ExecStopPost"))
     on = [number for number in (LAMP, ALARM, D0, D1) if guest.board.pin(number)]
     if on:
         raise BoardError(f"outputs {on} are on after the unit's ExecStopPost")
-    return Result(f"lamp and controller: {sent}; the gate killed, the lamp {kept}, and is off after the unit's ExecStopPost", f"shut after {took:.2f} s")
+    return Result(f"lamp and controller: {sent}; the gate killed, all of it is off after the unit's ExecStopPost", f"shut after {took:.2f} s")
 
 
 DOOR_UNIT = {
