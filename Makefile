@@ -112,13 +112,15 @@ config: build
 	$(BINARY) generate target/generated
 	cp target/generated/agegate.toml config/agegate.toml
 
-# The unit is written for /usr/bin; it is made to start the program that is installed here.
+# The units are written for /usr/bin; they are made to start the program that is installed here.
 install:
 	@test -x $(BINARY) || { echo "$(BINARY) is missing: run 'make build' first" >&2; exit 1; }
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/agegate
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/bin/agegate|$(PREFIX)/bin/agegate|g' systemd/agegate.service > target/agegate.service
 	install -m 0644 target/agegate.service $(DESTDIR)$(PREFIX)/lib/systemd/system/agegate.service
+	sed 's|/usr/bin/agegate|$(PREFIX)/bin/agegate|g' systemd/agegate@.service > target/agegate@.service
+	install -m 0644 target/agegate@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/agegate@.service
 	install -D -m 0644 systemd/agegate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/agegate.conf
 	install -D -m 0644 systemd/60-agegate.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-agegate.rules
 	test -e $(DESTDIR)/etc/agegate/agegate.toml || install -D -m 0644 config/agegate.toml $(DESTDIR)/etc/agegate/agegate.toml

@@ -28,7 +28,7 @@ dpkg --root="$root" --force-architecture --force-script-chrootless --install "$d
 status="$(dpkg --root="$root" --status agegate | sed -n 's/^Status: //p')"
 [ "$status" = "install ok installed" ] || { echo "the package is not installed: $status" >&2; exit 1; }
 grep -q '^agegate:' "$root/etc/passwd" || { echo "the user agegate was not made" >&2; exit 1; }
-for file in usr/bin/agegate etc/agegate/agegate.toml usr/lib/systemd/system/agegate.service usr/lib/sysusers.d/agegate.conf \
+for file in usr/bin/agegate etc/agegate/agegate.toml usr/lib/systemd/system/agegate.service usr/lib/systemd/system/agegate@.service usr/lib/sysusers.d/agegate.conf \
 	usr/lib/udev/rules.d/60-agegate.rules usr/share/man/man1/agegate.1.gz \
 	usr/share/doc/agegate/agegate-libcamera.conf usr/share/bash-completion/completions/agegate; do
 	test -s "$root/$file" || { echo "the package lacks $file" >&2; exit 1; }
@@ -38,11 +38,11 @@ for file in usr/bin/agegate-link etc/agegate-link/link.toml usr/lib/systemd/syst
 	test -s "$root/$file" || { echo "the link's package lacks $file" >&2; exit 1; }
 done
 grep -q '^agegate:.*:.*:.*agegate-link' "$root/etc/group" || { echo "the link's user may not read the gate's log" >&2; exit 1; }
-systemd-analyze verify --root="$root" --man=no agegate.service agegate-link.service
+systemd-analyze verify --root="$root" --man=no agegate.service agegate@lane1.service agegate-link.service
 sh "$(dirname "$0")/exposure.sh"
 timeout 60 qemu-aarch64-static -L "$root" "$root/usr/bin/agegate-link" example | cmp - "$root/etc/agegate-link/link.toml" ||
 	{ echo "the link's program in the root does not run" >&2; exit 1; }
 version="$(timeout 60 qemu-aarch64-static -L "$root" "$root/usr/bin/agegate" --version)"
 timeout 60 qemu-aarch64-static -L "$root" "$root/usr/bin/agegate" relay --off --config "$root/etc/agegate/agegate.toml" 2>&1 | grep -q "no Raspberry Pi that rppal knows" ||
 	{ echo "the program in the root does not say what is wrong with this machine's pins" >&2; exit 1; }
-echo "deb check: $version is installed in an arm64 root folder, with user, unit, rules, manual and completions; systemd accepts the unit"
+echo "deb check: $version is installed in an arm64 root folder, with user, unit, rules, manual and completions; systemd accepts the units"

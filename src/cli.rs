@@ -39,6 +39,8 @@ pub enum Command {
     Log(LogArgs),
     /// Drive the lock to its safe state.
     Relay(RelayArgs),
+    /// Put a gate whose cover was opened in order again: it opens once the cover is on.
+    ResetTamper(ConfigArgs),
     /// Run recorded pictures through detection, visit and policy, and print the decisions.
     Replay(ReplayArgs),
     /// Find faces in pictures.

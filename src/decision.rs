@@ -59,6 +59,10 @@ pub enum Reason {
     ModelFailed,
     /// The gate was stopped.
     Stopped,
+    /// Staff opened, after an ID check.
+    Staff,
+    /// Somebody inside asked to be let out.
+    Exit,
 }
 
 impl fmt::Display for Reason {
@@ -78,6 +82,8 @@ impl fmt::Display for Reason {
             Self::ClockJump => "clock-jump",
             Self::ModelFailed => "model-failed",
             Self::Stopped => "stopped",
+            Self::Staff => "staff",
+            Self::Exit => "exit",
         })
     }
 }

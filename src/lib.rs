@@ -25,6 +25,7 @@ pub mod commands;
 pub mod config;
 pub mod decision;
 pub mod display;
+pub mod door_unit;
 pub mod evaluate;
 pub mod evidence;
 pub mod frame;

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(args),
         Command::Log(args) => commands::log::run(args),
         Command::Relay(args) => commands::relay::off(args),
+        Command::ResetTamper(args) => commands::tamper::reset(args),
         Command::RelayKeeper => commands::relay::keeper(),
         Command::CameraCommand(args) => commands::camera_command::run(args),
         Command::Replay(args) => commands::replay::run(args),

@@ -26,7 +26,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Level, RelayConfig, RelayDriver, StartMode};
+use crate::config::{Config, Held, Level, OutputConfig, RelayConfig, RelayDriver, StartMode, held};
 
 /// A process, told apart from a later one of the same number by its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +133,10 @@ pub struct Devices {
     pub spi: Option<PathBuf>,
     /// Line of button or sensor.
     pub start: Option<u32>,
+    /// Every line, the relay's too: no other gate may have one of them.
+    pub lines: Vec<Held>,
+    /// What a door unit drives, so that it can be switched off.
+    pub outputs: Vec<OutputConfig>,
 }
 
 impl Devices {
@@ -144,6 +148,8 @@ impl Devices {
             camera: (config.camera.source != CameraSource::Replay).then(|| config.camera.device.clone()),
             spi: (config.display.driver != DisplayDriver::None).then(|| config.display.spi.clone()),
             start: (config.start.mode != StartMode::Always).then_some(config.start.line),
+            lines: held(config),
+            outputs: config.outputs.lines().into_iter().map(|(_, output)| output).collect(),
         }
     }
 }
@@ -269,16 +275,7 @@ impl RunFile {
     pub fn claim_in(folder: &Path, config_path: &Path, config: &Config) -> Result<Self, RuntimeError> {
         let config_path = settled(config_path);
         let path = folder.join(file_name(&config_path));
-        for other in every() {
-            let same = other.config == config_path;
-            let pin = other.relays.iter().map(RelayConfig::from).find(|line| {
-                line.driver != RelayDriver::Simulated && super::relay::maybe_same_line(line, &config.relay)
-            });
-            if other.gate_condition() != Condition::Gone && other.gate.pid != this_pid() && (same || pin.is_some()) {
-                let what = pin.map_or("this configuration's relay".into(), |line| format!("pin {}", line.pin));
-                return Err(RuntimeError::Taken { pid: other.gate.pid, config: other.config, what });
-            }
-        }
+        taken(&config_path, config)?;
         if let Some(before) = read(&path) {
             clear_keeper(&before);
         }
@@ -292,6 +289,15 @@ impl RunFile {
             devices: Devices::of(config),
         };
         Ok(Self { path, running: Mutex::new(running) })
+    }
+
+    /// Whether another living gate has a line of this configuration, which is to be put into force.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Taken`].
+    pub fn taken(&self, config: &Config) -> Result<(), RuntimeError> {
+        let path = self.running.lock().unwrap_or_else(PoisonError::into_inner).config.clone();
+        taken(&path, config)
     }
 
     /// Notes every relay that may be driven from now on.
@@ -339,6 +345,33 @@ impl RunFile {
         *running = next;
         Ok(())
     }
+}
+
+/// Whether another living gate has this configuration, or a line of it. The drivers do not ask the kernel, all of them, so
+/// that two lanes on one board would open each other's door.
+fn taken(config_path: &Path, config: &Config) -> Result<(), RuntimeError> {
+    let mine = held(config);
+    for other in every() {
+        if other.gate_condition() == Condition::Gone || other.gate.pid == this_pid() {
+            continue;
+        }
+        let relay =
+            other.relays.iter().map(RelayConfig::from).find(|line| {
+                line.driver != RelayDriver::Simulated && super::relay::maybe_same_line(line, &config.relay)
+            });
+        let clash =
+            other.devices.lines.iter().find_map(|theirs| Some((theirs, mine.iter().find(|m| m.may_be(theirs))?)));
+        let what = match (other.config == config_path, relay, clash) {
+            (_, Some(line), _) => format!("pin {}", line.pin),
+            (true, None, _) => "this configuration's relay".into(),
+            (false, None, Some((theirs, mine))) => {
+                format!("line {} (`{}` there, `{}` here)", theirs.line, theirs.key, mine.key)
+            }
+            (false, None, None) => continue,
+        };
+        return Err(RuntimeError::Taken { pid: other.gate.pid, config: other.config, what });
+    }
+    Ok(())
 }
 
 /// What the last gate with this configuration drives or drove.

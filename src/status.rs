@@ -78,6 +78,12 @@ pub enum Door {
 pub enum Alarm {
     /// The picture stays dark: the lens is covered, or there is no light.
     Dark,
+    /// The leaf opened while nobody was let through.
+    Forced,
+    /// The leaf stays open.
+    HeldOpen,
+    /// The cover was opened: nothing opens until a person has reset it.
+    Tamper,
 }
 
 /// How the gate is, as its loop sees it each time around.

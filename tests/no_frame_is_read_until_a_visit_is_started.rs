@@ -101,6 +101,7 @@ mod promise {
             display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone())))).unwrap(),
             trigger: Some(Box::new(Button(Arc::clone(&pressed)))),
             start: config.start.clone(),
+            unit: agegate::door_unit::DoorUnit::default(),
         });
         let mut queue = Queue {
             began: Instant::now(),

@@ -39,10 +39,33 @@ fn the_unit_starts_the_program_where_it_was_put() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let unit = root.path().join(format!("{}/lib/systemd/system/agegate.service", &prefix[1..]));
-        let unit = std::fs::read_to_string(unit).unwrap();
-        let starts = unit.lines().filter(|l| l.starts_with("Exec") && l.contains("agegate ")).collect::<Vec<_>>();
-        assert!(starts.len() >= 2 && starts.iter().all(|l| l.contains(&format!("={binary} "))), "{starts:?}");
+        for name in ["agegate.service", "agegate@.service"] {
+            let unit = root.path().join(format!("{}/lib/systemd/system/{name}", &prefix[1..]));
+            let unit = std::fs::read_to_string(unit).unwrap();
+            let starts = unit.lines().filter(|l| l.starts_with("Exec") && l.contains("agegate ")).collect::<Vec<_>>();
+            assert!(starts.len() >= 2 && starts.iter().all(|l| l.contains(&format!("={binary} "))), "{starts:?}");
+        }
         assert!(root.path().join(&binary[1..]).is_file());
     }
+}
+
+/// What holds for the one gate of a board holds for each lane of it.
+#[test]
+fn the_unit_of_a_lane_is_that_of_the_gate_with_a_configuration_and_a_log_folder_of_its_own() {
+    let unit = |name: &str| std::fs::read_to_string(repository().join("systemd").join(name)).unwrap();
+    let settings = |text: &str| text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let (gate, lane) = (settings(&unit("agegate.service")), settings(&unit("agegate@.service")));
+    let differ: Vec<(String, String)> =
+        gate.iter().cloned().zip(lane.iter().cloned()).filter(|(a, b)| a != b).collect();
+    assert_eq!(gate.len(), lane.len());
+    let of_lanes: Vec<&str> = differ.iter().map(|(_, lane)| lane.as_str()).collect();
+    assert_eq!(
+        of_lanes,
+        [
+            "Description=agegate: age gate of %i, decides on the device and keeps no picture",
+            "ExecStart=/usr/bin/agegate run --config /etc/agegate/%i.toml",
+            "ExecStopPost=/usr/bin/agegate relay --off --config /etc/agegate/%i.toml",
+            "StateDirectory=agegate/%i",
+        ]
+    );
 }

@@ -5,7 +5,12 @@
 use std::time::Duration;
 
 use super::{ActReason, AuditError, AuditLog, Event};
-use crate::{clock::monotonic_now, policy::Outcome, visit::Decision};
+use crate::{
+    clock::monotonic_now,
+    door_unit::Request,
+    policy::{Outcome, Reason},
+    visit::Decision,
+};
 
 /// A decision that the medium has.
 ///
@@ -91,7 +96,40 @@ impl AuditLog {
     /// As [`AuditLog::append`]; the decision then must not be acted on, and there is nothing to act with.
     pub fn append_decision(&mut self, decision: &Decision, by: DecidedBy) -> Result<Logged, AuditError> {
         let seq = self.append(decision_event(decision, by, monotonic_now()))?;
-        Ok(Logged::new(seq, decision.outcome, decision.decided, monotonic_now()))
+        // Staff and the way out begin with a request: no visit opens in their name.
+        let outcome = match decision.reason {
+            Reason::Staff | Reason::Exit => Outcome::NoDecision,
+            _ => decision.outcome,
+        };
+        Ok(Logged::new(seq, outcome, decision.decided, monotonic_now()))
+    }
+
+    /// Writes that somebody asked by an input and is let through, and waits until the medium has it. Only this makes an
+    /// `Allow` of a request, and only a [`Request`], which a fresh press of a configured input alone makes, gets it:
+    ///
+    /// ```compile_fail
+    /// fn unasked(log: &mut agegate::audit::AuditLog, by: agegate::audit::DecidedBy) {
+    ///     let _ = log.append_request(agegate::door_unit::request::Who::Staff, by);
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`AuditLog::append`]; the request then must not be acted on, and there is nothing to act with.
+    #[expect(clippy::needless_pass_by_value, reason = "one request, one opening")]
+    pub fn append_request(&mut self, request: Request, by: DecidedBy) -> Result<Logged, AuditError> {
+        let decision = Decision {
+            outcome: Outcome::Allow,
+            reason: request.who().reason(),
+            band: None,
+            confidence: None,
+            liveness: None,
+            frames: 0,
+            attempt: 0,
+            began: request.at(),
+            decided: request.at(),
+        };
+        let seq = self.append(decision_event(&decision, by, monotonic_now()))?;
+        Ok(Logged::new(seq, Outcome::Allow, request.at(), monotonic_now()))
     }
 }
 
@@ -133,7 +171,7 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{super::reader, *};
-    use crate::{config::LogConfig, policy::Reason};
+    use crate::config::LogConfig;
 
     fn by() -> DecidedBy {
         let liveness_model = Some("abcdef0123".into());
@@ -169,6 +207,27 @@ mod tests {
             };
             assert_eq!((decision, model.as_str()), (outcome, "01234567"));
             assert_eq!((liveness, liveness_model.as_deref()), (Some(0.91), Some("abcdef01")));
+        }
+    }
+
+    #[test]
+    fn a_visit_that_calls_itself_a_request_opens_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = AuditLog::open(&LogConfig { folder: folder.path().into(), ..LogConfig::default() }).unwrap();
+        let captured = monotonic_now();
+        for reason in [Reason::Staff, Reason::Exit] {
+            let decision = Decision {
+                outcome: Outcome::Allow,
+                reason,
+                band: None,
+                confidence: None,
+                frames: 0,
+                attempt: 0,
+                began: captured,
+                decided: captured,
+            };
+            let logged = log.append_decision(&decision, "0123456789", "p".into()).unwrap();
+            assert!(crate::relay::permit::Permit::from_logged(logged, monotonic_now()).is_err());
         }
     }
 

@@ -141,6 +141,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
     },
+    /// An alarm of the door unit began or ended.
+    Alarm {
+        /// Which.
+        alarm: Alarm,
+        /// What became of it.
+        change: AlarmChange,
+    },
     /// The last line was torn by a power cut; its bytes are still there.
     Torn {
         /// Length of the torn line; of several, all together.
@@ -217,6 +224,47 @@ impl std::fmt::Display for Act {
     }
 }
 
+/// What a door unit raises an alarm for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alarm {
+    /// The leaf opened while nobody was let through.
+    Forced,
+    /// The leaf stays open.
+    HeldOpen,
+    /// The cover of the unit was opened.
+    Tamper,
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Forced => "forced",
+            Self::HeldOpen => "held-open",
+            Self::Tamper => "tamper",
+        })
+    }
+}
+
+/// What became of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmChange {
+    /// It began.
+    Raised,
+    /// Its cause is gone; that of `tamper` when a person has reset it.
+    Ended,
+}
+
+impl std::fmt::Display for AlarmChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Raised => "raised",
+            Self::Ended => "ended",
+        })
+    }
+}
+
 /// Why the door did what it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -241,11 +289,15 @@ pub enum ActReason {
     Stopped,
     /// The configuration of the relay was changed.
     Reloaded,
+    /// Whoever was let in went through.
+    WentThrough,
+    /// The cover of the unit was opened, and nobody has reset that.
+    Tampered,
 }
 
 impl ActReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::TooOld,
         Self::DoorLimit,
         Self::TimeUp,
@@ -256,6 +308,8 @@ impl ActReason {
         Self::KeeperFailed,
         Self::Stopped,
         Self::Reloaded,
+        Self::WentThrough,
+        Self::Tampered,
     ];
 
     /// The word for it, as in the log.
@@ -272,6 +326,8 @@ impl ActReason {
             Self::KeeperFailed => "keeper-failed",
             Self::Stopped => "stopped",
             Self::Reloaded => "reloaded",
+            Self::WentThrough => "went-through",
+            Self::Tampered => "tampered",
         }
     }
 }

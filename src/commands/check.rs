@@ -9,8 +9,12 @@ use crate::{
     audit::AuditLog,
     camera::{self, CameraError, Retry, controls, turned::Rotation},
     cli::ConfigArgs,
-    config::{CameraSource, Config, DisplayDriver, RelayConfig, RelayDriver, StartMode},
+    config::{CameraSource, Config, DisplayDriver, Held, RelayConfig, RelayDriver, StartMode},
     display::panel,
+    door_unit::{
+        line,
+        tamper::{self, Tamper},
+    },
     frame::Frame,
     gpio,
     judge::Judge,
@@ -98,6 +102,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
             ),
         }
     }
+    door_unit(&mut list, &config, &|held| used_by(&|g| g.devices.lines.iter().any(|line| line.may_be(held))));
     match config.display.driver {
         DisplayDriver::None => list.note("display", "none configured"),
         _ => match used_by(&|g| g.devices.spi.as_ref() == Some(&config.display.spi)) {
@@ -111,6 +116,40 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
     }
     Ok(if list.failed == 0 { Exit::Success } else { Exit::Found })
+}
+
+/// Each line of the door unit: what an input reads; that an output can be had. `used_by` is the gate that has a line.
+fn door_unit(list: &mut List, config: &Config, used_by: &dyn Fn(&Held) -> Option<i32>) {
+    let taken = |key: &str, chip: &str, line: u32| used_by(&Held { key: key.into(), chip: chip.into(), line });
+    let in_use =
+        |line: u32, pid: i32| format!("line {line} is in use by the gate that runs (process {pid}); left alone");
+    for (key, input) in config.inputs.lines() {
+        if let Some(pid) = taken(key, &input.chip, input.line) {
+            list.note(key, &in_use(input.line, pid));
+            continue;
+        }
+        let read = line::input(key, input).and_then(|mut line| line.active());
+        let says = |active| match (key, active) {
+            ("inputs.contact", true) => "active: the leaf is shut",
+            ("inputs.contact", false) => "inactive: the leaf is open, or the wire broken",
+            ("inputs.tamper", true) => "active: the cover is on",
+            ("inputs.tamper", false) => "inactive: the cover is off, or the wire broken",
+            (_, true) => "active: pressed now, or stuck",
+            (_, false) => "inactive",
+        };
+        list.of(key, read.map(|active| format!("line {} of {:?} reads {}", input.line, input.chip, says(active))));
+    }
+    for (key, output) in config.outputs.lines() {
+        match taken(key, &output.chip, output.line) {
+            Some(pid) => list.note(key, &in_use(output.line, pid)),
+            None => list
+                .of(key, line::output(key, &output).map(|_| format!("line {} of {:?}, off", output.line, output.chip))),
+        }
+    }
+    let marker = tamper::marker(&config.log.folder);
+    if config.inputs.tamper.is_some() && Tamper::new(marker).tampered() {
+        list.bad("cover", "it was opened: nothing opens until `agegate reset-tamper`");
+    }
 }
 
 /// A keeper that no run-time file tells of: its gate keeps its file where this user cannot look.

@@ -84,6 +84,7 @@ pub fn run(args: &DemoArgs) -> Outcome {
         display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone()))))?,
         trigger: None,
         start: config.start.clone(),
+        unit: crate::door_unit::DoorUnit::default(),
     });
     say!(
         "agegate {}: demonstration. Nothing is attached: the relay is simulated, the display is drawn here and to {}.",

@@ -141,6 +141,7 @@ fn show(source: &LogSource) -> Outcome {
                 format!("start      agegate {version}, policy {policy}, {model}, liveness {liveness}")
             }
             Event::Stop => "stop".into(),
+            Event::Alarm { alarm, change } => format!("alarm      {alarm} {change}"),
             Event::Torn { bytes, .. } => format!("torn       a line of {bytes} bytes was torn by a power cut"),
             Event::Gap { what, .. } => format!("gap        {what}"),
             Event::Unlogged { count, first, last, what } => {

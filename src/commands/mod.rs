@@ -18,6 +18,7 @@ pub mod setup;
 mod show;
 mod signals;
 pub mod supervise;
+pub mod tamper;
 
 use std::error::Error;
 

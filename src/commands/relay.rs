@@ -9,7 +9,8 @@ use std::{
 use super::{Exit, Outcome};
 use crate::{
     cli::RelayArgs,
-    config::RelayConfig,
+    config::{OutputConfig, RelayConfig},
+    door_unit::line::{self, LineError},
     relay::{self, RelayError, keeper, protocol::Said},
     runtime::{self, Condition},
     say,
@@ -24,6 +25,7 @@ const RELEASING: Duration = Duration::from_secs(2);
 /// # Errors
 /// If a gate is at work, nobody knows which relay to release, or a pin cannot be driven.
 pub fn off(args: &RelayArgs) -> Outcome {
+    let mut outputs = Vec::new();
     let relays = match runtime::last(&args.config) {
         Some(last) => {
             if last.gate_condition() == Condition::Alive {
@@ -34,6 +36,7 @@ pub fn off(args: &RelayArgs) -> Outcome {
                 .into());
             }
             runtime::clear_keeper(&last);
+            outputs.clone_from(&last.devices.outputs);
             last.relays.iter().map(RelayConfig::from).collect()
         }
         None => Vec::new(),
@@ -45,7 +48,17 @@ pub fn off(args: &RelayArgs) -> Outcome {
     for (config, result) in relays.iter().map(|config| (config, release(config))) {
         say!("{}: released", result.map_err(|e| told(&e, config))?);
     }
+    // The lock first: whatever a lamp does, the door is shut.
+    for output in &outputs {
+        switched_off(output)?;
+        say!("output on line {} of {:?}: off", output.line, output.chip);
+    }
     Ok(Exit::Success)
+}
+
+/// Switches an output of a door unit off: a driver may have kept the level of a gate that was killed.
+fn switched_off(output: &OutputConfig) -> Result<(), LineError> {
+    line::output("outputs", output).map(drop)
 }
 
 fn told(error: &RelayError, config: &RelayConfig) -> String {
@@ -70,6 +83,7 @@ pub(super) fn clean_up(config: &Path, otherwise: &RelayConfig) {
     if let Some(last) = &last {
         runtime::clear_keeper(last);
     }
+    let outputs = last.as_ref().map(|l| l.devices.outputs.clone()).unwrap_or_default();
     let mut relays: Vec<RelayConfig> =
         last.map(|l| l.relays.iter().map(RelayConfig::from).collect()).unwrap_or_default();
     if relays.is_empty() {
@@ -78,6 +92,11 @@ pub(super) fn clean_up(config: &Path, otherwise: &RelayConfig) {
     for relay in &relays {
         if let Err(error) = release(relay) {
             log::error!("{}", told(&error, relay));
+        }
+    }
+    for output in &outputs {
+        if let Err(error) = switched_off(output) {
+            log::error!("{error}");
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     cli::RunArgs,
     config::{CameraSource, Config, StartMode},
     display::{Screen, panel, worker::DisplayWorker},
+    door_unit::DoorUnit,
     frame::Frame,
     gate::{Changes, DecisionLog, Ended, Gate, GateParts, Surroundings},
     judge::Judge,
@@ -104,6 +105,7 @@ fn build(config: &Config, judge: Judge, path: &Path) -> Result<(Gate, Arc<RunFil
         display: display(config)?,
         trigger: trigger(config)?,
         start: config.start.clone(),
+        unit: DoorUnit::open(config)?,
     };
     Ok((Gate::new(parts), run_file))
 }
@@ -136,6 +138,10 @@ fn reload(
     judge: Judge,
 ) -> Result<Config, String> {
     let said = |e: &(dyn std::error::Error + 'static)| chain(e);
+    if next.inputs.lines() != old.inputs.lines() || !next.outputs.same_lines(&old.outputs) {
+        return Err("the lines of [inputs] and [outputs] are taken at the start: restart the gate for others".into());
+    }
+    run_file.taken(&next).map_err(|e| said(&e))?;
     let same_folder = (&next.log.folder, &next.log.key_file) == (&old.log.folder, &old.log.key_file);
     let log = match same_folder {
         true => None,
@@ -163,6 +169,8 @@ fn reload(
         display,
         trigger,
         start: next.start.clone(),
+        unit: ((&next.inputs, &next.outputs) != (&old.inputs, &old.outputs))
+            .then(|| (next.inputs.clone(), next.outputs.clone())),
     };
     gate.change(changes, around).map_err(|e| said(&e))?;
     if let Err(error) = run_file.devices(Devices::of(&next)) {

@@ -4,6 +4,7 @@
 //! expected. Unknown keys are errors. Every key has a default, so an empty file is a valid configuration; it describes a
 //! Raspberry Pi with a USB camera, a relay on GPIO 17 and no display.
 
+mod door_unit;
 mod error;
 pub mod example;
 mod pins;
@@ -14,8 +15,10 @@ mod tree;
 use std::path::Path;
 
 use crate::{display::texts::Texts, policy::Policy, regular};
+pub use door_unit::*;
 pub use error::ConfigError;
 use error::{Fault, parse_toml};
+pub use pins::{Held, held};
 pub use tree::*;
 
 /// Where `agegate run` looks without `--config`.
@@ -104,7 +107,7 @@ impl Config {
         if !faults.is_empty() {
             return faults;
         }
-        rules::faults(self).into_iter().chain(pins::faults(self)).collect()
+        rules::faults(self).into_iter().chain(door_unit::faults(self)).chain(pins::faults(self)).collect()
     }
 }
 

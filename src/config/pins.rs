@@ -5,9 +5,12 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
+    door_unit::{OutputConfig, SIMULATED_CHIP},
     error::Fault,
-    tree::{Config, DisplayDriver, RelayDriver, StartMode},
+    tree::{Config, DEFAULT_CHIP, DisplayDriver, RelayDriver, StartMode},
 };
 
 /// A GPIO chip, as far as a configuration tells.
@@ -47,7 +50,7 @@ struct Use<'a> {
 }
 
 /// The lines in use, the door's first: a clash is told at the key that came later.
-fn uses(config: &Config) -> Vec<Use<'_>> {
+fn uses<'a>(config: &'a Config, outputs: &'a [(&'static str, OutputConfig)]) -> Vec<Use<'a>> {
     let (relay, display, start) = (&config.relay, &config.display, &config.start);
     let mut uses = Vec::new();
     match relay.driver {
@@ -64,7 +67,59 @@ fn uses(config: &Config) -> Vec<Use<'_>> {
     if start.mode != StartMode::Always {
         uses.push(Use { key: "start.line", chip: Chip::of(&start.chip), number: start.line });
     }
+    let inputs = config.inputs.lines().into_iter();
+    uses.extend(inputs.map(|(key, input)| Use { key, chip: Chip::of(&input.chip), number: input.line }));
+    uses.extend(outputs.iter().map(|(key, output)| Use { key, chip: Chip::of(&output.chip), number: output.line }));
     uses
+}
+
+/// A line in use, as a gate tells others of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The key that names it.
+    pub key: String,
+    /// The chip; that of the header for the driver `rppal`.
+    pub chip: String,
+    /// The line.
+    pub line: u32,
+}
+
+impl Held {
+    /// Whether both can be one line. Some drivers do not ask the kernel, so that nobody else would notice.
+    #[must_use]
+    pub fn may_be(&self, other: &Self) -> bool {
+        self.line == other.line && Chip::of(&self.chip).may_be(Chip::of(&other.chip))
+    }
+}
+
+/// Every line of a configuration that is no file.
+#[must_use]
+pub fn held(config: &Config) -> Vec<Held> {
+    let (relay, display, start) = (&config.relay, &config.display, &config.start);
+    let mut held = Vec::new();
+    let mut hold = |key: &str, chip: &str, line: u32| held.push(Held { key: key.into(), chip: chip.into(), line });
+    match relay.driver {
+        RelayDriver::Rppal => hold("relay.pin", DEFAULT_CHIP, relay.pin),
+        RelayDriver::Cdev => hold("relay.pin", &relay.chip, relay.pin),
+        RelayDriver::Simulated => {}
+    }
+    if display.driver != DisplayDriver::None {
+        hold("display.dc_line", &display.chip, display.dc_line);
+        if let Some(line) = display.reset_line {
+            hold("display.reset_line", &display.chip, line);
+        }
+    }
+    if start.mode != StartMode::Always {
+        hold("start.line", &start.chip, start.line);
+    }
+    for (key, input) in config.inputs.lines() {
+        hold(key, &input.chip, input.line);
+    }
+    for (key, output) in config.outputs.lines() {
+        hold(key, &output.chip, output.line);
+    }
+    held.retain(|held| held.chip != SIMULATED_CHIP);
+    held
 }
 
 /// What a line of the header is on an SPI bus.
@@ -104,7 +159,8 @@ fn spidev(path: &Path) -> Option<(u32, u32)> {
 /// What is wrong with the pins.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let uses = uses(config);
+    let outputs = config.outputs.lines();
+    let uses = uses(config, &outputs);
     if config.relay.driver == RelayDriver::Rppal && config.relay.pin > 27 {
         faults.push(Fault::new("relay.pin", config.relay.pin, "a BCM number, 0 to 27"));
     }

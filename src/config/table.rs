@@ -18,6 +18,7 @@ pub struct Section {
 }
 
 /// One key.
+#[derive(Debug)]
 pub struct Key {
     /// Its name within the table.
     pub name: &'static str,
@@ -40,6 +41,8 @@ pub enum Range {
     Number(&'static [i64], &'static str),
     /// One of these words; what else there is.
     Word(&'static [&'static str], &'static str),
+    /// A table of these keys within the table.
+    Keys(&'static [Key]),
 }
 
 /// A lower bound.
@@ -86,6 +89,29 @@ const fn within(low: f64, high: f64, unit: &'static str) -> Range {
 }
 
 const LINE: Range = within(0.0, 511.0, "");
+
+/// What an input's table has.
+const INPUT: Range = Range::Keys(&[
+    key("line", LINE, ""),
+    key("chip", Range::Any, ""),
+    key("active", Range::Any, ""),
+    key("bias", Range::Any, ""),
+    key("debounce_ms", within(5.0, 1000.0, "milliseconds"), ""),
+]);
+
+/// What an output's table has.
+const OUTPUT: Range = Range::Keys(&[key("line", LINE, ""), key("chip", Range::Any, ""), key("active", Range::Any, "")]);
+
+/// What the table of Wiegand has.
+const WIEGAND: Range = Range::Keys(&[
+    key("d0_line", LINE, ""),
+    key("d1_line", LINE, ""),
+    key("chip", Range::Any, ""),
+    key("active", Range::Any, ""),
+    key("bits", Range::Number(&[26, 34], ""), ""),
+    key("facility", within(0.0, 65_535.0, ""), ""),
+    key("card", within(0.0, 65_535.0, ""), ""),
+]);
 
 /// All keys.
 pub const SECTIONS: &[Section] = &[
@@ -311,6 +337,56 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "inputs",
+        intro: "\
+# A door unit: what it reads. Each is off until it stands here; docs/door-unit.md has the wiring. Besides `line` a table may
+# have `chip` (label), `active` (\"low\", or \"high\"), `bias` (\"pull-up\"; \"pull-down\" for \"high\"; \"external\") and
+# `debounce_ms` (50; 5 to 1000). A broken wire reads inactive, and opens nothing.",
+        keys: &[
+            shown("staff", INPUT, Shown::Commented("{ line = 5 }"), "button or key switch: opens after an ID check"),
+            key("staff_when", Range::Any, "only after a Refer or Deny, once for each; or \"always\""),
+            key("staff_seconds", within(1.0, 3600.0, "seconds"), "after the Refer or Deny"),
+            shown("exit", INPUT, Shown::Commented("{ line = 6 }"), "button on the inside: opens at any time"),
+            shown(
+                "contact",
+                INPUT,
+                Shown::Commented("{ line = 13 }"),
+                "active while the leaf is shut: shuts the door behind each person; alarms",
+            ),
+            key("held_open_seconds", within(1.0, 3600.0, "seconds"), "after which an open leaf raises an alarm"),
+            shown(
+                "rotation",
+                INPUT,
+                Shown::Commented("{ line = 19, debounce_ms = 5 }"),
+                "of a turnstile, active for a moment with each person: shuts the door behind them",
+            ),
+            shown(
+                "tamper",
+                INPUT,
+                Shown::Commented("{ line = 26 }"),
+                "active while the cover is on; after that nothing opens until `agegate reset-tamper`",
+            ),
+        ],
+    },
+    Section {
+        name: "outputs",
+        intro: "\
+# A door unit: what it drives besides the relay. Each is off until it stands here; besides `line` a table may have `chip`
+# (label) and `active` (\"high\", or \"low\").",
+        keys: &[
+            shown("lamp", OUTPUT, Shown::Commented("{ line = 12 }"), "light for the face, while somebody is looked at"),
+            shown("buzzer", OUTPUT, Shown::Commented("{ line = 16 }"), "one with a tone of its own; a pattern each outcome"),
+            shown("alarm", OUTPUT, Shown::Commented("{ line = 20 }"), ""),
+            key("alarm_on", Range::Any, "and \"out-of-order\""),
+            shown(
+                "wiegand",
+                WIEGAND,
+                Shown::Commented("{ d0_line = 22, d1_line = 23, bits = 26, facility = 1, card = 1000 }"),
+                "to a controller: every opening sends this number; bits 26 or 34",
+            ),
+        ],
+    },
+    Section {
         name: "display",
         intro: "",
         keys: &[
@@ -394,13 +470,22 @@ pub fn range(dotted: &str) -> Option<Range> {
 
 fn section_faults(section: &Section, values: &toml::Table, prefix: &str) -> Vec<Fault> {
     let dotted = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
-    section
-        .keys
-        .iter()
-        .filter_map(|key| Some((key, values.get(key.name)?)))
-        .filter(|(key, value)| !key.range.holds(value, values))
-        .map(|(key, value)| Fault::new(&dotted(key.name), show(value), &key.range.to_string()))
-        .collect()
+    keys_faults(section.keys, values, &dotted)
+}
+
+fn keys_faults(keys: &[Key], values: &toml::Table, dotted: &dyn Fn(&str) -> String) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (key, value) in keys.iter().filter_map(|key| Some((key, values.get(key.name)?))) {
+        match (key.range, value) {
+            (Range::Keys(inner), toml::Value::Table(values)) => {
+                let within = |name: &str| format!("{}.{name}", dotted(key.name));
+                faults.extend(keys_faults(inner, values, &within));
+            }
+            _ if key.range.holds(value, values) => {}
+            _ => faults.push(Fault::new(&dotted(key.name), show(value), &key.range.to_string())),
+        }
+    }
+    faults
 }
 
 /// A value as somebody wrote it: a single-precision number without the digits of its double.
@@ -426,7 +511,7 @@ impl Range {
     #[must_use]
     pub fn holds(&self, value: &toml::Value, others: &toml::Table) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::Keys(_) => true,
             Self::Number(all, _) => value.as_integer().is_some_and(|v| all.contains(&v)),
             Self::Word(all, _) => value.as_str().is_some_and(|v| all.contains(&v)),
             Self::Within(low, high, _) => {
@@ -454,7 +539,7 @@ impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = |unit: &str| if unit.is_empty() { String::new() } else { format!(" {unit}") };
         match self {
-            Self::Any => Ok(()),
+            Self::Any | Self::Keys(_) => Ok(()),
             Self::Within(low, high, u) => {
                 match (low, high) {
                     (Low::At(low), High::At(high)) => write!(f, "{low} to {high}")?,

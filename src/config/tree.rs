@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::door_unit::{InputsConfig, OutputsConfig};
 use crate::{
     camera::{controls::WantedControls, pixel::PixelFormat},
     display::texts::Texts,
@@ -38,6 +39,10 @@ pub struct Config {
     pub start: StartConfig,
     /// The lock.
     pub relay: RelayConfig,
+    /// What a door unit reads.
+    pub inputs: InputsConfig,
+    /// What a door unit drives besides the relay.
+    pub outputs: OutputsConfig,
     /// The screen.
     pub display: DisplayConfig,
     /// The decision log.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod parts;
+mod unit;
 
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub struct Gate {
     /// Frames from before this are nobody's who asked to be looked at.
     watching_since: Duration,
     trigger_failed: bool,
+    /// The opening that staff made, while it lasts.
+    staff_opened: Option<u64>,
 }
 
 impl Gate {
@@ -78,6 +81,7 @@ impl Gate {
             open_for: Vec::new(),
             watching_since: Duration::ZERO,
             trigger_failed: false,
+            staff_opened: None,
         }
     }
 
@@ -156,6 +160,9 @@ impl Gate {
         }
         self.start.change(&changes.start);
         self.parts.start = changes.start;
+        if let Some((inputs, outputs)) = &changes.unit {
+            self.parts.unit.change(inputs, outputs);
+        }
         if let Some(capture) = changes.capture {
             // The old thread gives the device back before the new one asks for it.
             self.parts.capture = capture;
@@ -173,6 +180,7 @@ impl Gate {
     /// Once around.
     fn turn(&mut self, around: &mut dyn Surroundings) -> Option<Ended> {
         self.tend_door(around);
+        self.tend_unit(around);
         let active = self.start_line();
         let change = self.start.look(active, monotonic_now());
         self.follow_start(change, around);
@@ -242,6 +250,7 @@ impl Gate {
         let told = match self.log_decision(decision) {
             Some(logged) => {
                 around.decided(decision, true);
+                self.parts.unit.decided(decision.outcome, monotonic_now());
                 if decision.outcome == Outcome::Allow {
                     self.act_on(logged, around);
                 }
@@ -250,6 +259,7 @@ impl Gate {
             None => {
                 around.decided(decision, false);
                 self.answer.failed(monotonic_now());
+                self.parts.unit.failed();
                 self.shut(ActReason::LogFailed, around);
                 true
             }
@@ -261,8 +271,13 @@ impl Gate {
     /// Opens the door for a logged `Allow` that is fresh, and for nothing else.
     fn act_on(&mut self, logged: Logged, around: &mut dyn Surroundings) {
         let (seq, captured) = (logged.seq(), logged.captured());
+        let mut before = captured;
         let outcome = match Permit::from_logged(logged, monotonic_now()) {
-            Ok(permit) => self.parts.door.open(permit).map_err(|e| e.to_string()),
+            Ok(_) if self.parts.unit.tampered() => Ok(Opening::Refused(ActReason::Tampered)),
+            Ok(permit) => {
+                before = permit.expires();
+                self.parts.door.open(permit).map_err(|e| e.to_string())
+            }
             Err(refusal) => {
                 log::warn!("decision {seq} is not acted on: {refusal}");
                 Ok(Opening::Refused(ActReason::TooOld))
@@ -296,20 +311,30 @@ impl Gate {
             self.shut(ActReason::DoorFailed, around);
         }
         let written = self.log_act(act_event(seq, act, reason, detail, latency), around);
-        if !written && act == Act::Opened {
-            self.answer.failed(now);
-            self.shut(ActReason::LogFailed, around);
+        match (act, written) {
+            (Act::Opened, true) => self.parts.unit.opened(before),
+            (Act::Opened, false) => {
+                self.answer.failed(now);
+                self.shut(ActReason::LogFailed, around);
+                self.parts.unit.failed();
+            }
+            _ => self.parts.unit.failed(),
+        }
+    }
+
+    /// What decides here, for the log.
+    fn decided_by(&self) -> DecidedBy {
+        let judge = &self.parts.judge;
+        DecidedBy {
+            age_model: judge.age_model().hash.clone(),
+            liveness_model: judge.liveness_model().map(|model| model.hash.clone()),
+            policy: self.policy(),
         }
     }
 
     /// Writes a decision; the proof, if it could be written.
     fn log_decision(&mut self, decision: &Decision) -> Option<Logged> {
-        let judge = &self.parts.judge;
-        let by = DecidedBy {
-            age_model: judge.age_model().hash.clone(),
-            liveness_model: judge.liveness_model().map(|model| model.hash.clone()),
-            policy: self.policy(),
-        };
+        let by = self.decided_by();
         let appended = self.parts.log.append_decision(decision, by);
         self.log_failed = appended.is_err();
         match appended {
@@ -450,12 +475,17 @@ impl Gate {
 
     /// The screen for what the visit says, the door does and the log took.
     fn screen(&self) -> Screen {
-        let door = match (self.door_ready, self.open_for.is_empty()) {
+        let in_order = self.door_ready && !self.parts.unit.tampered();
+        let door = match (in_order, self.open_for.is_empty()) {
             (false, _) => DoorIs::OutOfOrder,
             (true, false) => DoorIs::Open,
             (true, true) => DoorIs::Shut,
         };
         match self.answer.screen(self.guidance, door) {
+            // Whoever was referred and is let in by staff.
+            Screen::ShowId | Screen::Denied | Screen::Idle if door == DoorIs::Open && self.staff_let_in() => {
+                Screen::Welcome
+            }
             Screen::Idle => self.neutral(),
             screen => screen,
         }
@@ -483,7 +513,7 @@ impl Gate {
                 (true, false) => status::Door::Open,
                 (true, true) => status::Door::Shut,
             },
-            alarms: if self.dark { vec![status::Alarm::Dark] } else { Vec::new() },
+            alarms: self.dark.then_some(status::Alarm::Dark).into_iter().chain(self.parts.unit.alarms()).collect(),
             dropped: counts.dropped,
             broken: counts.broken,
         }
@@ -533,6 +563,7 @@ impl Gate {
         if let Err(error) = self.parts.log.append(Event::Stop) {
             log::error!("{error}");
         }
+        self.parts.unit.finish();
         if ended == Ended::Stopped {
             self.parts.display.show(Screen::NotAvailable);
         }

@@ -3,8 +3,9 @@
 use crate::{
     audit::{Act, ActReason, AuditError, AuditLog, DecidedBy, Event, Logged},
     camera::capture::Capture,
-    config::{LogConfig, RelayConfig, StartConfig},
+    config::{InputsConfig, LogConfig, OutputsConfig, RelayConfig, StartConfig},
     display::{Screen, worker::DisplayWorker},
+    door_unit::{DoorUnit, Request},
     frame::Frame,
     judge::Judge,
     relay::door::Door,
@@ -29,6 +30,12 @@ pub trait DecisionLog: Send {
     /// [`AuditError`]; the decision then must not be acted on.
     fn append_decision(&mut self, decision: &Decision, by: DecidedBy) -> Result<Logged, AuditError>;
 
+    /// Writes durably that somebody is let through who asked by an input.
+    ///
+    /// # Errors
+    /// [`AuditError`]; the request then must not be acted on.
+    fn append_request(&mut self, request: Request, by: DecidedBy) -> Result<Logged, AuditError>;
+
     /// Changes size and retention.
     fn set_limits(&mut self, _config: &LogConfig) {}
 }
@@ -40,6 +47,10 @@ impl DecisionLog for AuditLog {
 
     fn append_decision(&mut self, decision: &Decision, by: DecidedBy) -> Result<Logged, AuditError> {
         Self::append_decision(self, decision, by)
+    }
+
+    fn append_request(&mut self, request: Request, by: DecidedBy) -> Result<Logged, AuditError> {
+        Self::append_request(self, request, by)
     }
 
     fn set_limits(&mut self, config: &LogConfig) {
@@ -90,6 +101,8 @@ pub struct GateParts {
     pub trigger: Option<Box<dyn Trigger>>,
     /// What starts a visit.
     pub start: StartConfig,
+    /// What else the door has.
+    pub unit: DoorUnit,
 }
 
 /// The parts of a running gate that another configuration changes, made before any of the old ones is given up.
@@ -110,4 +123,6 @@ pub struct Changes {
     pub trigger: Option<Option<Box<dyn Trigger>>>,
     /// What starts a visit from now on.
     pub start: StartConfig,
+    /// Other times and rules of the door unit, whose lines stay.
+    pub unit: Option<(InputsConfig, OutputsConfig)>,
 }

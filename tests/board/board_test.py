@@ -19,6 +19,7 @@ from pathlib import Path
 
 import image
 import visitors
+from door_unit import DOOR_UNIT
 from emulator import BoardError, TooLate
 from faults import FAULTS
 from guest import ROOT, WORK, Result, configuration, on_fresh_board
@@ -34,7 +35,7 @@ LONG = {*VISITS, POWER_CUT}
 
 
 def all_tests() -> dict:
-    tests = {name: lambda work, test=test: on_fresh_board(work, test) for name, test in {**VISITS, **FAULTS}.items()}
+    tests = {name: lambda work, test=test: on_fresh_board(work, test) for name, test in {**VISITS, **FAULTS, **DOOR_UNIT}.items()}
     tests[POWER_CUT] = power_cut
     return tests
 

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod door_unit;
+
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader},
@@ -24,6 +26,7 @@ use agegate::{
     clock::monotonic_now,
     config::{Config, LivenessMode, LogConfig, RelayConfig, RelayDriver},
     display::{Screen, recorded::RecordedDisplay, texts::Texts, worker::DisplayWorker},
+    door_unit::{DoorUnit, Request},
     frame::Frame,
     gate::{DecisionLog, Ended, Gate, GateParts, Surroundings},
     judge::Judge,
@@ -192,6 +195,10 @@ impl DecisionLog for WatchedLog {
             log.append_decision(decision, by)
         })
     }
+
+    fn append_request(&mut self, request: Request, by: DecidedBy) -> Result<Logged, AuditError> {
+        self.write(|log| log.append_request(request, by))
+    }
 }
 
 /// What happened at a gate.
@@ -271,6 +278,7 @@ pub fn play(script: Vec<Act>, log: &WatchedLog, prepare: impl FnOnce(&mut Config
         display: DisplayWorker::start(Box::new(move || Ok(Box::new(shown.clone())))).unwrap(),
         trigger: None,
         start: config.start.clone(),
+        unit: DoorUnit::default(),
     });
     let mut witness = Witness { decisions: Vec::new(), until: Instant::now() + Duration::from_secs(60) };
     gate.run(&mut witness);

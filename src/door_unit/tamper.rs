@@ -1,0 +1,158 @@
+//! The cover: once it was opened nothing opens any more, until a person on the board says so.
+//!
+//! Whoever opens the cover can also cut the power, so being out of order must outlive it: a small file beside the folder of
+//! the log says so (`/var/lib/agegate/log.tampered`), and `agegate reset-tamper` removes it. A key on the unit itself is no
+//! reset: whoever has its cover off has its wires in hand. The log's record of the alarm stays whatever happens to the file.
+
+use std::{
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::audit::AlarmChange;
+
+/// How often the file is looked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// What the file says to whoever finds it.
+const TEXT: &str = "The cover of this gate was opened: nothing opens until `agegate reset-tamper` is run on it.\n";
+
+/// The file of a log's folder.
+#[must_use]
+pub fn marker(log_folder: &Path) -> PathBuf {
+    let mut name = log_folder.file_name().unwrap_or_default().to_owned();
+    name.push(".tampered");
+    log_folder.with_file_name(name)
+}
+
+/// The cover and what is known of it.
+#[derive(Debug)]
+pub struct Tamper {
+    marker: PathBuf,
+    /// Whether the cover is on, as far as that is known.
+    cover_on: Option<bool>,
+    tampered: bool,
+    looked: Option<Duration>,
+}
+
+impl Tamper {
+    /// As the last gate left it.
+    #[must_use]
+    pub fn new(marker: PathBuf) -> Self {
+        let tampered = is_there(&marker);
+        Self { marker, cover_on: None, tampered, looked: None }
+    }
+
+    /// Whether the cover was opened since the last reset.
+    #[must_use]
+    pub fn tampered(&self) -> bool {
+        self.tampered
+    }
+
+    /// The contact turned: whether the cover is on from now on.
+    pub fn turned(&mut self, cover_on: bool) {
+        self.cover_on = Some(cover_on);
+    }
+
+    /// Takes in the time: an alarm that begins, or one that a person ended.
+    pub fn look(&mut self, now: Duration) -> Option<AlarmChange> {
+        if !self.tampered {
+            return (self.cover_on == Some(false)).then(|| {
+                self.tampered = true;
+                self.mark();
+                AlarmChange::Raised
+            });
+        }
+        if self.looked.is_some_and(|at| now.saturating_sub(at) < LOOK && now >= at) {
+            return None;
+        }
+        self.looked = Some(now);
+        if is_there(&self.marker) {
+            return None;
+        }
+        if self.cover_on != Some(true) {
+            log::error!("the cover is still off; put it on, then `agegate reset-tamper`");
+            self.mark();
+            return None;
+        }
+        self.tampered = false;
+        Some(AlarmChange::Ended)
+    }
+
+    fn mark(&self) {
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&self.marker);
+        let marked = made.and_then(|mut file| {
+            file.write_all(TEXT.as_bytes())?;
+            file.sync_all()
+        });
+        match marked {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                log::error!(
+                    "{}: cannot be written: {error}; nothing opens until the gate is started anew, and after that it does",
+                    self.marker.display()
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What cannot be looked at is taken to be there.
+fn is_there(marker: &Path) -> bool {
+    !matches!(marker.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound)
+}
+
+/// Removes the file; whether there was one.
+///
+/// # Errors
+/// If something else stands there, or it cannot be removed.
+pub fn reset(marker: &Path) -> std::io::Result<bool> {
+    match marker.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+        Ok(meta) if !meta.is_file() => return Err(std::io::Error::other("this is no file that a gate made")),
+        Ok(_) => {}
+    }
+    std::fs::remove_file(marker)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_opened_cover_puts_the_gate_out_of_order_through_a_restart_until_a_reset() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = marker(&folder.path().join("log"));
+        let mut tamper = Tamper::new(file.clone());
+        tamper.turned(true);
+        assert_eq!((tamper.look(s(1)), tamper.tampered()), (None, false));
+        tamper.turned(false);
+        assert_eq!((tamper.look(s(2)), tamper.tampered()), (Some(AlarmChange::Raised), true));
+        tamper.turned(true);
+        assert_eq!((tamper.look(s(4)), tamper.tampered()), (None, true), "putting it on again is no reset");
+        let mut tamper = Tamper::new(file.clone());
+        assert!(tamper.tampered(), "nor is a restart");
+        assert!(reset(&file).unwrap());
+        assert_eq!((tamper.look(s(10)), tamper.tampered()), (None, true), "the cover is not known to be on");
+        assert!(file.exists());
+        tamper.turned(true);
+        assert!(reset(&file).unwrap());
+        assert_eq!((tamper.look(s(20)), tamper.tampered()), (Some(AlarmChange::Ended), false));
+        assert!(!reset(&file).unwrap());
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_the_file_counts_as_it_and_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = marker(&folder.path().join("log"));
+        std::os::unix::fs::symlink("/nowhere", &file).unwrap();
+        assert!(Tamper::new(file.clone()).tampered());
+        assert!(reset(&file).is_err() && file.symlink_metadata().is_ok());
+    }
+}
