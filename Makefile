@@ -28,7 +28,7 @@ link: packages
 link-test: packages
 	CARGO="$(CARGO)" PYTHON="$(PYTHON)" sh scripts/link_test.sh
 
-# A thousand simulated gates on one broker; the figures go into docs/fleet.md.
+# A thousand simulated gates on one broker; the figures go into docs/fleet.md and README.md.
 thousand: packages
 	sh scripts/link_packages.sh
 	AGEGATE_THOUSAND_WRITE=1 $(CARGO) test --release --locked --package agegate-link --test a_thousand_gates -- --ignored --exact --nocapture lose_nothing_and_catch_up_after_a_day_without_broker

@@ -20,7 +20,8 @@ use crate::{
     quality::{self, Flaw, QualityLimits},
     still_faces::StillFaces,
     vision::{
-        AgeModel, BoundingBox, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, Point, TurnPoints, nearest,
+        AgeModel, BoundingBox, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, Point, TurnPoints,
+        nearest,
     },
     visit::{Decision, Question, SeenFace, Sighting, Step, VisitTracker},
 };

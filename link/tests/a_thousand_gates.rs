@@ -240,14 +240,10 @@ fn lose_nothing_and_catch_up_after_a_day_without_broker() {
     }
 }
 
-/// Puts the figures between the markers of the page.
+/// Puts the figures between the markers of the pages.
 fn write(rows: &str) {
-    let page = common::repository().join("docs/fleet.md");
-    let text = std::fs::read_to_string(&page).unwrap();
     let (begin, end) =
         ("<!-- thousand: begin, written by link/tests/a_thousand_gates.rs -->", "<!-- thousand: end -->");
-    let (head, rest) = text.split_once(begin).expect("docs/fleet.md has the block");
-    let (_, tail) = rest.split_once(end).expect("docs/fleet.md has the block's end");
     let cores = std::thread::available_parallelism().unwrap().get();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap();
     let note = format!(
@@ -255,7 +251,12 @@ fn write(rows: &str) {
         if cores == 1 { "" } else { "s" },
         load.split(' ').next().unwrap()
     );
-    std::fs::write(page, format!("{head}{begin}\n{note}\n\n| | |\n|---|---|\n{rows}{end}{tail}")).unwrap();
+    for page in ["docs/fleet.md", "README.md"].map(|page| common::repository().join(page)) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (head, rest) = text.split_once(begin).expect("the page has the block");
+        let (_, tail) = rest.split_once(end).expect("the page has the block's end");
+        std::fs::write(page, format!("{head}{begin}\n{note}\n\n| | |\n|---|---|\n{rows}{end}{tail}")).unwrap();
+    }
 }
 
 /// The other process: a thousand links on one thread.
