@@ -18,6 +18,7 @@ demo: build
 	$(BINARY) demo --out demo-out
 
 test: packages-test
+	$(CARGO) test --release --locked --package agegate-kernels
 	$(CARGO) test --release --locked
 
 # The second program, which speaks to the network.
@@ -43,7 +44,7 @@ test-browser: build
 lint: packages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
-	$(CARGO) clippy --release --locked --package agegate-link --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --package agegate-link --package agegate-kernels --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib --package agegate-link
 

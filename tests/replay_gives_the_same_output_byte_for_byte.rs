@@ -96,7 +96,7 @@ fn a_csv_with_wrong_lines_reports_them_by_line() {
     let output = agegate(folder.path(), &["evaluate", "--dataset", "set.csv"]);
     let printed = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(printed.contains("set.csv:3: age 999") && printed.contains("set.csv:4: the picture"), "{printed}");
+    assert!(printed.contains("set.csv:3: age \"999\"") && printed.contains("set.csv:4: the picture"), "{printed}");
 }
 
 #[test]

@@ -221,12 +221,14 @@ mod tests {
                 reason,
                 band: None,
                 confidence: None,
+                liveness: None,
                 frames: 0,
                 attempt: 0,
                 began: captured,
                 decided: captured,
             };
-            let logged = log.append_decision(&decision, "0123456789", "p".into()).unwrap();
+            let by = DecidedBy { age_model: "0123456789".into(), liveness_model: None, policy: "p".into() };
+            let logged = log.append_decision(&decision, by).unwrap();
             assert!(crate::relay::permit::Permit::from_logged(logged, monotonic_now()).is_err());
         }
     }

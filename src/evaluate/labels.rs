@@ -39,7 +39,7 @@ pub struct HeaderError {
 /// Reads a label file: for each line its number, from 1, and the label or what is wrong with it.
 ///
 /// # Errors
-/// A header in which a column is missing, unknown or there twice.
+/// A header in which a column is missing or there twice.
 pub fn read(text: &str) -> Result<Vec<(u64, Result<Label, String>)>, HeaderError> {
     let text = text.trim_start_matches('\u{feff}');
     // A spreadsheet may say its separator in a line of its own.
@@ -58,7 +58,7 @@ pub fn read(text: &str) -> Result<Vec<(u64, Result<Label, String>)>, HeaderError
     let found = body[start..].lines().next().unwrap_or_default().trim().to_owned();
     let line = line_at(start);
     let names: Vec<String> = match reader.headers() {
-        Ok(header) => header.iter().map(str::to_ascii_lowercase).collect(),
+        Ok(header) => header.iter().map(|name| usual(&name.to_ascii_lowercase())).collect(),
         Err(error) => return Err(HeaderError { what: error.to_string(), found, line }),
     };
     check(&names).map_err(|what| HeaderError { what, found, line })?;
@@ -80,10 +80,22 @@ fn separator_of(text: &str) -> u8 {
         let mut reader =
             csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(text.as_bytes());
         let header = reader.headers().cloned().unwrap_or_default();
-        (header.iter().any(|name| name.eq_ignore_ascii_case("path")), header.len())
+        (header.iter().any(|name| usual(&name.to_ascii_lowercase()) == "path"), header.len())
     };
     // The first of equals, as `max_by_key` takes the last.
     SEPARATORS.iter().rev().map(|(separator, _)| *separator).max_by_key(|s| fields(*s)).unwrap_or(b',')
+}
+
+/// The name under which a column is read; other sets have other words for it.
+fn usual(name: &str) -> String {
+    match name {
+        "file" | "filename" | "image" | "picture" => "path",
+        "age_group" | "age group" => "age",
+        "ethnicity" | "race" => "group",
+        "sex" => "gender",
+        other => other,
+    }
+    .to_owned()
 }
 
 fn check(names: &[String]) -> Result<(), String> {
@@ -95,7 +107,8 @@ fn check(names: &[String]) -> Result<(), String> {
     }
     for (k, name) in names.iter().enumerate() {
         if !COLUMNS.contains(&name.as_str()) {
-            return Err(format!("a column {name:?} that nobody knows"));
+            log::warn!("a column {name:?} that says nothing here is left out; what is read: {}", COLUMNS.join(", "));
+            continue;
         }
         if names[..k].contains(name) {
             return Err(format!("the column {name:?} twice"));
