@@ -82,7 +82,7 @@ fn the_face_as_it_is_is_judged() {
 fn a_mask_or_sunglasses_are_asked_to_be_taken_off_and_nobody_is_let_in() {
     for (what, picture) in [("mask", with_a_mask(adult())), ("sunglasses", with_sunglasses(adult()))] {
         let (flaws, decisions, screen) = judged(&picture);
-        assert!(flaws.iter().all(|flaw| flaw.is_some()), "{what}: a view counted, {flaws:?}");
+        assert!(flaws.iter().all(Option::is_some), "{what}: a view counted, {flaws:?}");
         assert!(flaws.contains(&Some(Flaw::Covered)), "{what}: {flaws:?}");
         assert!(!decisions.contains(&Outcome::Allow), "{what}");
         assert_eq!(screen, Screen::ShowFace, "{what}");

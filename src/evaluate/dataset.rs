@@ -229,7 +229,7 @@ impl Reader<'_> {
                 input: self.source.input,
             }),
             Err(reason) => {
-                self.rejected.push(((path.clone(), 0), Rejected { place: path.display().to_string(), reason }))
+                self.rejected.push(((path.clone(), 0), Rejected { place: path.display().to_string(), reason }));
             }
         }
     }

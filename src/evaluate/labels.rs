@@ -36,11 +36,14 @@ pub struct HeaderError {
     pub line: u64,
 }
 
+/// A line of a label file: its number, from 1, and its label or what is wrong with it.
+pub type Line = (u64, Result<Label, String>);
+
 /// Reads a label file: for each line its number, from 1, and the label or what is wrong with it.
 ///
 /// # Errors
 /// A header in which a column is missing or there twice.
-pub fn read(text: &str) -> Result<Vec<(u64, Result<Label, String>)>, HeaderError> {
+pub fn read(text: &str) -> Result<Vec<Line>, HeaderError> {
     let text = text.trim_start_matches('\u{feff}');
     // A spreadsheet may say its separator in a line of its own.
     let said = text.lines().next().and_then(|l| l.trim().strip_prefix("sep=")).and_then(|s| s.bytes().next());

@@ -167,6 +167,7 @@ mod tests {
             low in 0u32..40, width in 0u32..30,
         ) {
             let band = Band { low, high: low + width };
+            #[expect(clippy::type_complexity, reason = "used once, here")]
             let share = |of: &dyn Fn(&(u32, u32, u32, bool)) -> TrueAge| {
                 let counted: Vec<bool> =
                     people.iter().filter(|p| of(p).counts_in(band, p.3)).map(|p| p.3).collect();

@@ -27,7 +27,7 @@ pub(super) fn bytes<const C: usize>(sums: &[i32; C], scaling: Scaling<'_, C>) ->
             values[k] += f32::from(more[k] ^ scaling.flip) * step;
         }
     }
-    // `max` takes the number where the other is none.
+    #[expect(clippy::manual_clamp, reason = "`max` takes the number where the other is none, `clamp` does not")]
     std::array::from_fn(|k| (values[k].max(0.0).min(255.0) + ROUNDER).to_bits() as u8 ^ scaling.flip)
 }
 
