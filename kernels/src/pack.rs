@@ -26,9 +26,9 @@ impl Window {
 
 /// Packs weights for the kernel of `path`.
 pub(crate) fn pack(path: Path, window: Window, weights: &[i8]) -> Vec<i8> {
-    let (_, tile) = path.tile();
+    let tile = path.packed();
     let block = STEP * tile;
-    let mut packed = vec![0; window.outputs.next_multiple_of(tile) * window.side * window.steps() * STEP];
+    let mut packed = vec![0; window.outputs.next_multiple_of(path.tile().1) * window.side * window.steps() * STEP];
     let mut weights = weights.iter();
     for output in 0..window.outputs {
         let (group, channel) = (output / tile, output % tile);

@@ -47,7 +47,15 @@ impl Path {
             Self::Portable => (4, 4),
             Self::Avx512Vnni => (12, 16),
             Self::NeonDot => (8, 8),
-            Self::Neon => (4, 4),
+            Self::Neon => (4, 8),
+        }
+    }
+
+    /// Output channels whose weights lie together: a tile of NEON without dot product is done in two halves.
+    pub(crate) const fn packed(self) -> usize {
+        match self {
+            Self::Neon => 4,
+            Self::Portable | Self::Avx512Vnni | Self::NeonDot => self.tile().1,
         }
     }
 

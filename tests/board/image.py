@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # In the order in which they are loaded; dependencies come by themselves.
-MODULES = ["bcm2835_wdt", "spidev", "spi_bcm2835", "spi_gpio", "vivid", "ext4", "sdhci_iproc", "bcm2835", "mmc_block"]
+# usbcore: the unit names its class of devices, whose port a hanging camera is reset by.
+MODULES = ["usbcore", "bcm2835_wdt", "spidev", "spi_bcm2835", "spi_gpio", "vivid", "ext4", "sdhci_iproc", "bcm2835", "mmc_block"]
 PACKAGES = ["busybox-static", "v4l-utils", "libv4l-0", "libv4l2rds0", "libv4lconvert0", "libjpeg62-turbo", "libstdc++6", "libudev1", "libgcc-s1", "libc6", "zlib1g"]
 
 

@@ -227,12 +227,12 @@ mod arm {
         }
     }
 
-    /// Four pixels times four channels: products of bytes in pairs of 16 bits, which two of them never leave (2 * 127 * 128 <
-    /// 32768), then added up in 32.
+    /// Four pixels times eight channels, four of them after the other four: products of bytes in pairs of 16 bits, which two of
+    /// them never leave (2 * 127 * 128 < 32768), then added up in 32.
     ///
     /// # Safety
-    /// `places` holds 4 places, from each of which the tile's rows lie in `map`; `weights` holds `rows * steps * 16 * 4` bytes
-    /// and `start` 4 numbers.
+    /// `places` holds 4 places, from each of which the tile's rows lie in `map`; `weights` holds `rows * steps * 16 * 8` bytes
+    /// and `start` 8 numbers.
     #[target_feature(enable = "neon")]
     pub(super) unsafe fn plain(
         tile: Tile,
@@ -242,35 +242,37 @@ mod arm {
         start: &[i32],
         sums: &mut [i32; LARGEST],
     ) {
-        let mut sum: [[int32x4_t; 4]; 4] = [[vdupq_n_s32(0); 4]; 4];
         let mut weight = weights.as_ptr();
-        let mut at: [*const u8; 4] = std::array::from_fn(|k| map.as_ptr().wrapping_add(places[k]));
-        for _ in 0..tile.rows {
-            for step in 0..tile.steps {
-                // SAFETY: 64 bytes of weights for each step: rows * steps of them are in `weights`.
-                let w = unsafe {
-                    [vld1q_s8(weight), vld1q_s8(weight.add(16)), vld1q_s8(weight.add(32)), vld1q_s8(weight.add(48))]
-                };
-                weight = weight.wrapping_add(64);
-                for (k, sum) in sum.iter_mut().enumerate() {
-                    // SAFETY: 16 bytes inside this row's segment, which lies in `map`.
-                    let x = unsafe { vld1q_s8(at[k].add(step * STEP).cast()) };
-                    for (sum, w) in sum.iter_mut().zip(w) {
-                        let low = vmull_s8(vget_low_s8(x), vget_low_s8(w));
-                        *sum = vpadalq_s16(*sum, vmlal_high_s8(low, x, w));
+        for half in [0, 4] {
+            let mut sum: [[int32x4_t; 4]; 4] = [[vdupq_n_s32(0); 4]; 4];
+            let mut at: [*const u8; 4] = std::array::from_fn(|k| map.as_ptr().wrapping_add(places[k]));
+            for _ in 0..tile.rows {
+                for step in 0..tile.steps {
+                    // SAFETY: 64 bytes of weights for each step of each half: 2 * rows * steps of them are in `weights`.
+                    let w = unsafe {
+                        [vld1q_s8(weight), vld1q_s8(weight.add(16)), vld1q_s8(weight.add(32)), vld1q_s8(weight.add(48))]
+                    };
+                    weight = weight.wrapping_add(64);
+                    for (k, sum) in sum.iter_mut().enumerate() {
+                        // SAFETY: 16 bytes inside this row's segment, which lies in `map`.
+                        let x = unsafe { vld1q_s8(at[k].add(step * STEP).cast()) };
+                        for (sum, w) in sum.iter_mut().zip(w) {
+                            let low = vmull_s8(vget_low_s8(x), vget_low_s8(w));
+                            *sum = vpadalq_s16(*sum, vmlal_high_s8(low, x, w));
+                        }
                     }
                 }
+                for place in &mut at {
+                    *place = place.wrapping_add(tile.row_stride);
+                }
             }
-            for place in &mut at {
-                *place = place.wrapping_add(tile.row_stride);
+            // SAFETY: `start` holds 8 numbers.
+            let first = unsafe { vld1q_s32(start.as_ptr().add(half)) };
+            for (sum, out) in sum.iter().zip(sums.chunks_exact_mut(8)) {
+                let total = vpaddq_s32(vpaddq_s32(sum[0], sum[1]), vpaddq_s32(sum[2], sum[3]));
+                // SAFETY: `out` has room for 8 numbers, 4 of them from `half` on.
+                unsafe { vst1q_s32(out.as_mut_ptr().add(half), vaddq_s32(total, first)) };
             }
-        }
-        // SAFETY: `start` holds 4 numbers.
-        let first = unsafe { vld1q_s32(start.as_ptr()) };
-        for (sum, out) in sum.iter().zip(sums.chunks_exact_mut(4)) {
-            let total = vpaddq_s32(vpaddq_s32(sum[0], sum[1]), vpaddq_s32(sum[2], sum[3]));
-            // SAFETY: `out` has room for 4 numbers.
-            unsafe { vst1q_s32(out.as_mut_ptr(), vaddq_s32(total, first)) };
         }
     }
 }
