@@ -142,7 +142,7 @@ All other figures here are with all labels. In training, {n['training_contradict
     limit = lambda key: f"| {key.replace('_', ' ')} | {percent(chips['threshold_18'][key])} | {percent(chips['challenge_25'][key])} |"
     figures = f"""| figure, on images that training never saw | value (95 % interval) |
 |---|---|
-| age MAE, {chips['images']} aligned chips, quantized, in tract, one pass | {interval(chips['mae_interval'])} years |
+| age MAE, {chips['images']} aligned chips, quantized, as shipped, one pass | {interval(chips['mae_interval'])} years |
 | within 5 years | {chips['within_5_years'] * 100:.1f} % |
 | gender accuracy | {chips['gender_accuracy'] * 100:.1f} % |
 | age-group accuracy (0-12, 13-17, 18-24, 25-34, 35-49, 50-64, 65+) | {chips['age_group_accuracy'] * 100:.1f} % |
@@ -155,7 +155,7 @@ All other figures here are with all labels. In training, {n['training_contradict
 | detection: photos without a face, with a false one | {wilson(false_faces['empty'], len(material.held_empty))} |
 | detection: object photos that fool the teacher, with a false face | {wilson(false_faces['objects'], len(material.held_objects))} |
 | quantized minus float MAE | {chips['mae_years'] - plain['mae_years']:+.3f} years |
-| tract against ONNX Runtime, largest difference over {compared} chips | {difference:.6f} years |
+| in integers against ONNX Runtime in float, largest difference over {compared} chips | {difference:.6f} years |
 | both files | {sum(sizes):,} bytes |"""
     card = f"""# Model card
 
