@@ -9,7 +9,7 @@ use std::{
 use crate::{
     camera::{self, exposure::Light, turn_watch::TurnWatch, turned::Turn},
     change::ChangeWatch,
-    config::{Config, LivenessMode},
+    config::{Config, ExposureBy, LivenessMode},
     frame::Frame,
     liveness::{
         Side,
@@ -81,6 +81,8 @@ pub struct Judge {
     region: Region,
     still: StillFaces,
     change: Option<ChangeWatch>,
+    /// Whether the camera's exposure follows what is seen here.
+    metered: bool,
 }
 
 /// The part of the picture whose faces count.
@@ -119,8 +121,8 @@ pub struct Judged {
     pub view: Option<Result<GoodView, Flaw>>,
     /// Whether the whole picture is dark: a covered lens, or no light at all.
     pub dark: bool,
-    /// How bright the nearest face is, or the region while nobody is there.
-    pub light: Light,
+    /// How bright the nearest face is, or the region while nobody is there; where the camera's exposure follows it.
+    pub light: Option<Light>,
     /// Where the time went: detection, estimation.
     pub times: [Duration; 2],
 }
@@ -143,7 +145,7 @@ impl Judge {
         let liveness = match &policy.liveness {
             None => None,
             Some(asked) => {
-                let model = LivenessModel::load(config.models.liveness.as_deref())?;
+                let model = LivenessModel::load_for(config.models.liveness.as_deref(), config.models.runtime)?;
                 let found = model.identity().to_string();
                 if let Some(expected) = asked.foreign_to(&found) {
                     return foreign("liveness", expected, found);
@@ -159,7 +161,8 @@ impl Judge {
         let (region, still) = (Region(config.camera.region), StillFaces::default());
         let quality = config.quality;
         let (mode, turns) = (config.liveness.mode, config.liveness.turns);
-        let points = (mode == LivenessMode::Turn).then(TurnPoints::embedded).transpose()?;
+        let points =
+            (mode == LivenessMode::Turn).then(|| TurnPoints::embedded_for(config.models.runtime)).transpose()?;
         let tracker = match &points {
             None => tracker,
             Some(_) => tracker.asking(Question { limits: TurnLimits::default(), turns, side: Box::new(chance) }),
@@ -183,6 +186,7 @@ impl Judge {
             region,
             still,
             change,
+            metered: config.camera.exposure == ExposureBy::Face,
         })
     }
 
@@ -194,6 +198,8 @@ impl Judge {
             (j.detector.identity().to_string(), j.age.identity().to_string(), liveness)
         };
         models(self) == models(other)
+            && self.runs() == other.runs()
+            && self.metered == other.metered
             && self.mode == other.mode
             && self.turns == other.turns
             && self.score == other.score
@@ -218,10 +224,11 @@ impl Judge {
         self.detector.identity()
     }
 
-    /// How the two models are run, detector first, for people.
+    /// How the models are run, for people: detector, age, and where they are asked for, liveness and the points of a turn.
     #[must_use]
-    pub fn runs(&self) -> [String; 2] {
-        [self.detector.runs(), self.age.runs()]
+    pub fn runs(&self) -> (String, String, Option<String>, Option<String>) {
+        let liveness = self.liveness.as_ref().map(LivenessModel::runs);
+        (self.detector.runs(), self.age.runs(), liveness, self.points.as_ref().map(TurnPoints::runs))
     }
 
     /// The liveness model in use; none where no living face is asked for.
@@ -290,7 +297,7 @@ impl Judge {
                 searched: false,
                 view: None,
                 dark,
-                light: light_of(&frame.pixels, &self.region.bounds(frame)),
+                light: self.light(frame, None),
                 times: [started.elapsed(), Duration::ZERO],
             });
         }
@@ -330,13 +337,19 @@ impl Judge {
         self.note_turn(step.decision.as_ref());
         Ok(Judged {
             dark: is_dark(&frame.pixels),
-            light: light_of(&frame.pixels, &nearest(&living).map_or(self.region.bounds(frame), |face| face.bounds)),
+            light: self.light(frame, nearest(&living)),
             step,
             faces: faces.len(),
             searched: true,
             view,
             times: [detected, started.elapsed() - detected],
         })
+    }
+
+    /// How bright the face is, or the region where nobody is; where the camera's exposure follows it.
+    fn light(&self, frame: &Frame, face: Option<&Face>) -> Option<Light> {
+        let part = face.map_or_else(|| self.region.bounds(frame), |face| face.bounds);
+        self.metered.then(|| light_of(&frame.pixels, &part))
     }
 
     /// The points that a turn goes by, where one is asked for.
@@ -487,6 +500,18 @@ mod tests {
     fn face(x: f32, height: f32) -> Face {
         let bounds = BoundingBox { x0: x, y0: 100.0, x1: x + height * 0.8, y1: 100.0 + height };
         Face { score: 0.9, bounds, landmarks: [bounds.centre(); 5] }
+    }
+
+    #[test]
+    fn another_way_to_run_the_models_is_another_judge_and_is_taken_at_a_reload() {
+        let judge = |config: &Config| Judge::new(config).unwrap();
+        let (mut float, mut metered) = (Config::default(), Config::default());
+        float.models.runtime = crate::vision::Runtime::Float;
+        metered.camera.exposure = ExposureBy::Face;
+        let shipped = judge(&Config::default());
+        assert!(shipped.same_as(&judge(&Config::default())));
+        assert!(!shipped.same_as(&judge(&float)));
+        assert!(!shipped.same_as(&judge(&metered)));
     }
 
     #[test]

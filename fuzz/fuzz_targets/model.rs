@@ -13,7 +13,7 @@ fuzz_target!(
         match bytes.len() % 3 {
             0 => drop(AgeModel::from_bytes("fuzzed", bytes, Runtime::Auto)),
             1 => drop(Detector::from_bytes("fuzzed", bytes, Runtime::Auto)),
-            _ => drop(LivenessModel::from_bytes("fuzzed", bytes)),
+            _ => drop(LivenessModel::from_bytes("fuzzed", bytes, Runtime::Auto)),
         }
     }
 );

@@ -47,13 +47,14 @@ pub fn run(args: &ConfigArgs) -> Outcome {
     };
     match Judge::new(&config) {
         Ok(judge) => {
-            let [detector, age] = judge.runs();
+            let (detector, age, liveness, _) = judge.runs();
             list.good("face detector", &format!("{}, runs in {detector}", judge.detector_model()));
             list.good("age model", &format!("{}, runs in {age}", judge.age_model()));
             list.good("policy", &judge.policy_statement());
             match (judge.liveness_model(), judge.liveness_statement()) {
                 (Some(model), Some(line)) => {
-                    list.good("liveness", &format!("{}, {model}: {line}", judge.liveness_mode()));
+                    let runs = liveness.unwrap_or_default();
+                    list.good("liveness", &format!("{}, {model}, runs in {runs}: {line}", judge.liveness_mode()));
                 }
                 _ => list.note("liveness", "off: a photo of an adult, held before the camera, may open the door"),
             }

@@ -64,7 +64,7 @@ impl Eyes {
         runtime: Runtime,
     ) -> Result<Self, ModelError> {
         let (detector, age) = (Detector::load_for(detector, runtime)?, AgeModel::load_for(age, runtime)?);
-        Ok(Self { detector, age, liveness: LivenessModel::load(liveness)? })
+        Ok(Self { detector, age, liveness: LivenessModel::load_for(liveness, runtime)? })
     }
 
     /// Reads one picture; `None` if no face is found in it.

@@ -228,7 +228,9 @@ impl Gate {
         };
         self.model_failed = false;
         log::trace!("frame {}: {} faces, {:?}", frame.sequence, judged.faces, judged.times);
-        self.parts.capture.meter(judged.light);
+        if let Some(light) = judged.light {
+            self.parts.capture.meter(light);
+        }
         self.guidance = judged.step.guidance;
         if let Some(decision) = &judged.step.decision {
             self.act(decision, around);

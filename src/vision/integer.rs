@@ -120,14 +120,11 @@ impl IntegerNet {
         &self.shapes
     }
 
-    /// The outputs for a picture of the input's size, each flat.
-    pub(super) fn run(&self, picture: &RgbImage) -> Vec<Vec<f32>> {
+    /// The outputs for pictures of the input's size, each flat.
+    pub(super) fn run(&self, pictures: &[RgbImage]) -> Vec<Vec<f32>> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = idle.unwrap_or_else(|| self.scratch());
-        let row = picture.width() as usize * 3;
-        for (y, row) in picture.as_raw().chunks_exact(row).enumerate() {
-            scratch.maps[0].set_row(y, row);
-        }
+        show(pictures, &mut scratch.maps[0]);
         for step in &self.steps {
             step.run(&mut scratch);
         }
@@ -142,6 +139,26 @@ impl IntegerNet {
             maps: self.maps.iter().map(map).collect(),
             numbers: self.numbers.iter().map(|n| vec![0.0; *n]).collect(),
         }
+    }
+}
+
+/// Puts the pictures into a map, one's channels after the other's.
+fn show(pictures: &[RgbImage], map: &mut Map) {
+    let (width, height) = map.size();
+    let row = 3 * width;
+    if let [picture] = pictures {
+        picture.as_raw().chunks_exact(row).enumerate().for_each(|(y, row)| map.set_row(y, row));
+        return;
+    }
+    let mut together = vec![0; row * pictures.len()];
+    for y in 0..height {
+        for (k, picture) in pictures.iter().enumerate() {
+            let pixels = picture.as_raw()[y * row..(y + 1) * row].chunks_exact(3);
+            for (to, from) in together.chunks_exact_mut(3 * pictures.len()).zip(pixels) {
+                to[3 * k..3 * k + 3].copy_from_slice(from);
+            }
+        }
+        map.set_row(y, &together);
     }
 }
 
@@ -217,7 +234,7 @@ impl<'a> Builder<'a> {
         let picture = Plan {
             width: input.width as usize,
             height: input.height as usize,
-            channels: 3,
+            channels: 3 * input.pictures(),
             outside: mean.round_ties_even() as u8,
         };
         let [entry] = graph.input.as_slice() else { return Err("it has not one input".into()) };

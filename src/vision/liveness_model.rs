@@ -50,7 +50,7 @@ impl LivenessModel {
     /// # Errors
     /// Only if the build embedded a broken file.
     pub fn embedded() -> Result<Self, ModelError> {
-        Self::from_bytes("embedded liveness.onnx", EMBEDDED)
+        Self::load(None)
     }
 
     /// Loads the model at `path`, or the embedded one.
@@ -58,20 +58,34 @@ impl LivenessModel {
     /// # Errors
     /// See [`ModelError`]: the file is unreadable, no model, or another kind of model.
     pub fn load(path: Option<&Path>) -> Result<Self, ModelError> {
+        Self::load_for(path, Runtime::Auto)
+    }
+
+    /// As [`Self::load`], to be run in this way.
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    pub fn load_for(path: Option<&Path>, runtime: Runtime) -> Result<Self, ModelError> {
         match path {
-            None => Self::embedded(),
-            Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?),
+            None => Self::from_bytes("embedded liveness.onnx", EMBEDDED, runtime),
+            Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?, runtime),
         }
+    }
+
+    /// How the model is run, for people: in integers and by which instructions, or in float and why.
+    #[must_use]
+    pub fn runs(&self) -> String {
+        self.file.runs()
     }
 
     /// Loads a model from the bytes of its file; `label` names it in messages.
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn from_bytes(label: &str, bytes: &[u8]) -> Result<Self, ModelError> {
+    pub fn from_bytes(label: &str, bytes: &[u8], runtime: Runtime) -> Result<Self, ModelError> {
         let crops = |metadata: &Metadata<'_>| Ok(scales(metadata)?.len());
         let outputs = |_, _| vec![vec![1, 1]];
-        let file = ModelFile::load_stacked(label, bytes, "agegate-liveness", Runtime::Auto, crops, outputs)?;
+        let file = ModelFile::load_stacked(label, bytes, "agegate-liveness", runtime, crops, outputs)?;
         if file.input.width != file.input.height {
             return Err(file.metadata().wrong("input_height", format!("{}, as wide as high", file.input.width)));
         }
@@ -186,7 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn model() -> LivenessModel {
-        LivenessModel::from_bytes("bluish", include_bytes!("../../tests/liveness/bluish.onnx")).unwrap()
+        LivenessModel::from_bytes("bluish", include_bytes!("../../tests/liveness/bluish.onnx"), Runtime::Auto).unwrap()
     }
 
     fn bounds(x: f32, y: f32, width: f32, height: f32) -> BoundingBox {
@@ -227,7 +241,7 @@ mod tests {
     #[test]
     fn another_kind_of_model_is_refused() {
         let age = include_bytes!("../../models/age-estimator.onnx");
-        let error = LivenessModel::from_bytes("age", age).err().unwrap().to_string();
+        let error = LivenessModel::from_bytes("age", age, Runtime::Auto).err().unwrap().to_string();
         assert!(error.contains("`name`") && error.contains("agegate-liveness"), "{error}");
     }
 

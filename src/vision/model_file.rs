@@ -189,7 +189,6 @@ impl ModelFile {
         let integer = guarded(label, || {
             Ok(match (runtime, KernelPath::best()) {
                 (Runtime::Float, _) => Err("it was asked for".to_owned()),
-                (Runtime::Auto, _) if input.pictures > 1 => Err("it sees several pictures at once".to_owned()),
                 (Runtime::Auto, None) => Err("this processor has no instructions for it".to_owned()),
                 (Runtime::Auto, Some(path)) => IntegerNet::build(&file, input, &scales, path),
             })
@@ -235,13 +234,9 @@ impl ModelFile {
     pub(super) fn run_stacked(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, ModelError> {
         debug_assert_eq!(images.len(), self.input.pictures);
         debug_assert!(images.iter().all(|i| i.dimensions() == (self.input.width, self.input.height)));
-        let values = match (&self.engine, images) {
-            (Engine::Integer(net), [image]) => net.run(image),
-            (Engine::Float(plan, _), images) => self.run_float(plan, images)?,
-            (Engine::Integer(_), _) => {
-                let detail = format!("it sees one picture, and was given {}", images.len());
-                return Err(ModelError::Run { model: self.label.clone(), detail });
-            }
+        let values = match &self.engine {
+            Engine::Integer(net) => net.run(images),
+            Engine::Float(plan, _) => self.run_float(plan, images)?,
         };
         if values.iter().flatten().all(|v| v.is_finite()) {
             return Ok(values);
@@ -258,6 +253,11 @@ impl ModelFile {
 }
 
 impl InputFormat {
+    /// Pictures that the model sees at once.
+    pub(super) fn pictures(&self) -> usize {
+        self.pictures
+    }
+
     /// The value of a pixel that the model sees as 0.
     pub(super) fn mean(&self) -> f32 {
         self.mean

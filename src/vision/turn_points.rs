@@ -22,15 +22,29 @@ impl TurnPoints {
     /// # Errors
     /// Only if the build embedded a broken file.
     pub fn embedded() -> Result<Self, ModelError> {
-        Self::from_bytes("embedded turn-points.onnx", EMBEDDED)
+        Self::embedded_for(Runtime::Auto)
+    }
+
+    /// As [`Self::embedded`], to be run in this way.
+    ///
+    /// # Errors
+    /// Only if the build embedded a broken file.
+    pub fn embedded_for(runtime: Runtime) -> Result<Self, ModelError> {
+        Self::from_bytes("embedded turn-points.onnx", EMBEDDED, runtime)
+    }
+
+    /// How the model is run, for people.
+    #[must_use]
+    pub fn runs(&self) -> String {
+        self.0.runs()
     }
 
     /// Loads a model from the bytes of its file; `label` names it in messages.
     ///
     /// # Errors
     /// See [`ModelError`].
-    pub fn from_bytes(label: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        let file = ModelFile::load(label, bytes, "agegate-turn-points", Runtime::Auto, |_, _| vec![vec![1, 10]])?;
+    pub fn from_bytes(label: &str, bytes: &[u8], runtime: Runtime) -> Result<Self, ModelError> {
+        let file = ModelFile::load(label, bytes, "agegate-turn-points", runtime, |_, _| vec![vec![1, 10]])?;
         if file.input.width != file.input.height {
             return Err(file.metadata().wrong("input_height", format!("{}, as wide as high", file.input.width)));
         }
