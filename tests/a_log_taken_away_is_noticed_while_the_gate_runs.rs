@@ -8,7 +8,6 @@ mod common;
 use std::{
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use agegate::{
@@ -18,7 +17,7 @@ use agegate::{
     },
     config::LogConfig,
 };
-use common::{Daemon, agegate, text, write_config};
+use common::{Daemon, agegate, agegate_in_time, text, write_config};
 
 fn config(folder: &Path) -> LogConfig {
     LogConfig { folder: folder.join("log"), ..LogConfig::default() }
@@ -212,22 +211,7 @@ fn a_pipe_in_place_of_the_file_is_an_error_each_time_until_it_goes() {
 
 /// Runs the program with a time limit.
 fn within(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
-        .current_dir(folder)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > until {
-            child.kill().unwrap();
-            panic!("{arguments:?} hangs");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().unwrap();
+    let output = agegate_in_time(folder, arguments);
     (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 

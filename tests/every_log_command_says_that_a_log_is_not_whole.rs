@@ -7,9 +7,9 @@ mod common;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use agegate::{
@@ -17,7 +17,7 @@ use agegate::{
     config::LogConfig,
     policy::{Outcome, Reason},
 };
-use common::{agegate, text};
+use common::{agegate, agegate_in_time, text};
 
 fn decision() -> Event {
     Event::Decision {
@@ -148,22 +148,7 @@ fn anchors_from_what_is_no_file_are_refused_and_hang_nothing() {
     assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
     std::fs::create_dir(folder.path().join("dir")).unwrap();
     for (name, words) in [("pipe", "FIFO"), ("dir", "a folder"), ("/dev/zero", "a device")] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
-            .current_dir(folder.path())
-            .args(["log", "verify", "--folder", "log", "--anchors", name])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let until = Instant::now() + Duration::from_secs(20);
-        while child.try_wait().unwrap().is_none() {
-            if Instant::now() > until {
-                child.kill().unwrap();
-                panic!("{name} hangs");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let output = child.wait_with_output().unwrap();
+        let output = agegate_in_time(folder.path(), &["log", "verify", "--folder", "log", "--anchors", name]);
         let errors = text(&output.stderr);
         assert!(output.status.code() == Some(2) && errors.contains(words), "{name}: {errors}");
     }

@@ -283,15 +283,10 @@ fn wiegand(config: &WiegandConfig) -> Option<Fault> {
 mod tests {
     use std::path::Path;
 
-    use crate::config::Config;
-
-    fn error(text: &str) -> String {
-        Config::parse(text, Path::new("gate.toml")).unwrap_err().to_string()
-    }
-
-    fn accepted(text: &str) -> bool {
-        Config::parse(text, Path::new("gate.toml")).is_ok()
-    }
+    use crate::config::{
+        Config,
+        parsed::{accepted, error},
+    };
 
     #[test]
     fn every_line_of_a_door_unit_is_off_until_it_stands_in_the_file() {

@@ -144,14 +144,24 @@ fn policy_faults(policy: &Policy) -> Vec<Fault> {
     }
 }
 
+/// What the tests of several files here ask of a text.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::ShippedPolicy;
+mod parsed {
+    use super::{Config, Path};
 
-    fn error(text: &str) -> String {
+    pub(super) fn error(text: &str) -> String {
         Config::parse(text, Path::new("gate.toml")).unwrap_err().to_string()
     }
+
+    pub(super) fn accepted(text: &str) -> bool {
+        Config::parse(text, Path::new("gate.toml")).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parsed::error, *};
+    use crate::policy::ShippedPolicy;
 
     #[test]
     fn an_empty_file_is_the_default() {

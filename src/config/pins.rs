@@ -197,15 +197,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn error(text: &str) -> String {
-        Config::parse(text, Path::new("gate.toml")).unwrap_err().to_string()
-    }
-
-    fn accepted(text: &str) -> bool {
-        Config::parse(text, Path::new("gate.toml")).is_ok()
-    }
+    use crate::config::parsed::{accepted, error};
 
     #[test]
     fn the_relay_and_the_display_cannot_share_a_pin() {

@@ -128,17 +128,7 @@ fn panel(config: &Config, faults: &mut Vec<Fault>) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use crate::config::Config;
-
-    fn error(text: &str) -> String {
-        Config::parse(text, Path::new("gate.toml")).unwrap_err().to_string()
-    }
-
-    fn accepted(text: &str) -> bool {
-        Config::parse(text, Path::new("gate.toml")).is_ok()
-    }
+    use crate::config::parsed::{accepted, error};
 
     #[test]
     fn a_visit_that_ends_before_the_next_frame_is_refused() {

@@ -302,6 +302,27 @@ pub fn agegate(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// The same for what must not hang: it is killed after twenty seconds, and the test fails.
+pub fn agegate_in_time(folder: &Path, arguments: &[&str]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
+        .current_dir(folder)
+        .env("RUNTIME_DIRECTORY", run_folder(folder))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("{arguments:?} hangs");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
