@@ -6,10 +6,11 @@ mod common;
 
 use std::time::Duration;
 
+use agegate::status::{Alarm, Door, State};
 use common::{
     Daemon, agegate,
     door_unit::{EXIT, TAMPER, cut, drive, line, press, story, write_unit},
-    text,
+    text, wait_for_status,
 };
 
 #[test]
@@ -33,6 +34,11 @@ fn and_the_log_tells_of_both() {
     drive(folder, TAMPER, "0");
     press(folder, EXIT);
     daemon.wait_for("door refused for decision");
+    let status = wait_for_status(folder, |status| status.door != Door::Shut);
+    assert_eq!(
+        (status.state, status.door, &status.alarms[..]),
+        (State::DoorFailed, Door::OutOfOrder, &[Alarm::Tamper][..])
+    );
     daemon.kill();
 
     let mut daemon = Daemon::start(&["run"], &config);

@@ -5,39 +5,10 @@
 
 mod common;
 
-use std::{
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use agegate::status::{Camera, State, Status};
-use common::{Daemon, agegate, run_folder, text, write_config};
-
-fn status_path(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(run_folder(folder)).ok()?;
-    entries.filter_map(|e| Some(e.ok()?.path())).find(|p| {
-        let name = p.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("status-") && name.ends_with(".json")
-    })
-}
-
-/// Waits until the file is as it should be; it must be whole whenever it is read.
-fn wait(folder: &Path, done: impl Fn(&Status) -> bool) -> Status {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
-        let status = status_path(folder).map(|path| {
-            let bytes = std::fs::read(path).unwrap();
-            serde_json::from_slice::<Status>(&bytes).unwrap_or_else(|e| panic!("{e}: {}", text(&bytes)))
-        });
-        match status {
-            Some(status) if done(&status) => return status,
-            status => assert!(Instant::now() < until, "{status:?}"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use agegate::status::{Camera, State};
+use common::{Daemon, agegate, run_folder, status_path, wait_for_status as wait, write_config};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777

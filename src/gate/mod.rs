@@ -16,7 +16,7 @@ pub use parts::{Changes, DecisionLog, Ended, GateParts, Surroundings};
 use answer::{Answer, DoorIs};
 
 use crate::{
-    audit::{Act, ActReason, DecidedBy, Event, Logged, logged::act_event},
+    audit::{Act, ActReason, AuditError, DecidedBy, Event, Logged, logged::act_event},
     camera::capture::Captured,
     clock::monotonic_now,
     config::StartMode,
@@ -334,12 +334,17 @@ impl Gate {
         }
     }
 
+    /// Remembers whether a record could be written, for the status file.
+    fn noted<T>(&mut self, written: Result<T, AuditError>) -> Result<T, AuditError> {
+        self.log_failed = written.is_err();
+        written
+    }
+
     /// Writes a decision; the proof, if it could be written.
     fn log_decision(&mut self, decision: &Decision) -> Option<Logged> {
         let by = self.decided_by();
-        let appended = self.parts.log.append_decision(decision, by);
-        self.log_failed = appended.is_err();
-        match appended {
+        let written = self.parts.log.append_decision(decision, by);
+        match self.noted(written) {
             Ok(logged) => {
                 log::info!(
                     "decision {}: {} ({}), try {}, {} good frames, {} ms until it was logged",
@@ -367,9 +372,8 @@ impl Gate {
             log::info!("door {act} for decision {decision}{why}{after}");
             around.acted(*decision, *act, *reason);
         }
-        let appended = self.parts.log.append(event);
-        self.log_failed = appended.is_err();
-        match appended {
+        let written = self.parts.log.append(event);
+        match self.noted(written) {
             Ok(_) => true,
             Err(error) => {
                 log::error!("{error}; what the door did is not in the log");
@@ -477,8 +481,7 @@ impl Gate {
 
     /// The screen for what the visit says, the door does and the log took.
     fn screen(&self) -> Screen {
-        let in_order = self.door_ready && !self.parts.unit.tampered();
-        let door = match (in_order, self.open_for.is_empty()) {
+        let door = match (self.in_order(), self.open_for.is_empty()) {
             (false, _) => DoorIs::OutOfOrder,
             (true, false) => DoorIs::Open,
             (true, true) => DoorIs::Shut,
@@ -493,6 +496,11 @@ impl Gate {
         }
     }
 
+    /// Whether the door can be opened: its driver is ready, and nobody has had the cover off.
+    fn in_order(&self) -> bool {
+        self.door_ready && !self.parts.unit.tampered()
+    }
+
     /// How it is, for whoever watches from outside.
     fn condition(&self) -> Condition {
         let watching = self.start.phase() == Phase::Watching;
@@ -500,7 +508,7 @@ impl Gate {
         Condition {
             state: match () {
                 () if self.log_failed => status::State::LogFailed,
-                () if !self.door_ready => status::State::DoorFailed,
+                () if !self.in_order() => status::State::DoorFailed,
                 () if self.model_failed => status::State::ModelFailed,
                 () if self.camera_lost => status::State::CameraLost,
                 () => status::State::InUse,
@@ -510,7 +518,7 @@ impl Gate {
                 (false, true) => status::Camera::Watching,
                 (false, false) => status::Camera::Idle,
             },
-            door: match (self.door_ready, self.open_for.is_empty()) {
+            door: match (self.in_order(), self.open_for.is_empty()) {
                 (false, _) => status::Door::OutOfOrder,
                 (true, false) => status::Door::Open,
                 (true, true) => status::Door::Shut,
@@ -546,9 +554,8 @@ impl Gate {
             }),
             policy: self.policy(),
         };
-        let appended = self.parts.log.append(event);
-        self.log_failed = appended.is_err();
-        if let Err(error) = appended {
+        let written = self.parts.log.append(event);
+        if let Err(error) = self.noted(written) {
             log::error!("{error}; no decision will open the door until the log can be written");
         }
     }

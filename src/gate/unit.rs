@@ -40,7 +40,8 @@ impl Gate {
     fn let_through(&mut self, request: Request, around: &mut dyn Surroundings) {
         let who = request.who();
         let by = self.decided_by();
-        match self.parts.log.append_request(request, by) {
+        let written = self.parts.log.append_request(request, by);
+        match self.noted(written) {
             Ok(logged) => {
                 log::info!("decision {}: Allow ({}), by its input", logged.seq(), who.reason());
                 if who == Who::Staff {
@@ -66,7 +67,8 @@ impl Gate {
         if (alarm, change) == (Alarm::Tamper, AlarmChange::Raised) {
             self.shut(ActReason::Tampered, around);
         }
-        if let Err(error) = self.parts.log.append(Event::Alarm { alarm, change }) {
+        let written = self.parts.log.append(Event::Alarm { alarm, change });
+        if let Err(error) = self.noted(written) {
             log::error!("{error}; the alarm ({alarm}, {change}) is not in the log");
         }
         self.show();

@@ -32,6 +32,7 @@ use agegate::{
     judge::Judge,
     policy::Outcome,
     relay::{door::LocalDoor, simulated::SimulatedRelay},
+    status::Status,
     visit::Decision,
 };
 use image::RgbImage;
@@ -321,6 +322,31 @@ pub fn agegate_in_time(folder: &Path, arguments: &[&str]) -> Output {
         std::thread::sleep(Duration::from_millis(20));
     }
     child.wait_with_output().unwrap()
+}
+
+/// The status file of the gate of this folder, once it is there.
+pub fn status_path(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(run_folder(folder)).ok()?;
+    entries.filter_map(|e| Some(e.ok()?.path())).find(|p| {
+        let name = p.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("status-") && name.ends_with(".json")
+    })
+}
+
+/// Waits until the status file is as it should be; it must be whole whenever it is read.
+pub fn wait_for_status(folder: &Path, done: impl Fn(&Status) -> bool) -> Status {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let status = status_path(folder).map(|path| {
+            let bytes = std::fs::read(path).unwrap();
+            serde_json::from_slice::<Status>(&bytes).unwrap_or_else(|e| panic!("{e}: {}", text(&bytes)))
+        });
+        match status {
+            Some(status) if done(&status) => return status,
+            status => assert!(Instant::now() < until, "{status:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 pub fn text(bytes: &[u8]) -> String {
