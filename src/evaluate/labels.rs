@@ -42,7 +42,7 @@ pub type Line = (u64, Result<Label, String>);
 /// Reads a label file: for each line its number, from 1, and the label or what is wrong with it.
 ///
 /// # Errors
-/// A header in which a column is missing or there twice.
+/// A header in which a column is missing, unknown or there twice.
 pub fn read(text: &str) -> Result<Vec<Line>, HeaderError> {
     let text = text.trim_start_matches('\u{feff}');
     // A spreadsheet may say its separator in a line of its own.
@@ -110,8 +110,7 @@ fn check(names: &[String]) -> Result<(), String> {
     }
     for (k, name) in names.iter().enumerate() {
         if !COLUMNS.contains(&name.as_str()) {
-            log::warn!("a column {name:?} that says nothing here is left out; what is read: {}", COLUMNS.join(", "));
-            continue;
+            return Err(format!("a column {name:?} that nobody knows"));
         }
         if names[..k].contains(name) {
             return Err(format!("the column {name:?} twice"));
