@@ -11,10 +11,7 @@ use crate::{
     cli::ConfigArgs,
     config::{CameraSource, Config, DisplayDriver, Held, RelayConfig, RelayDriver, StartMode},
     display::panel,
-    door_unit::{
-        line,
-        tamper::{self, Tamper},
-    },
+    door_unit::{line, tamper},
     frame::Frame,
     gpio,
     judge::Judge,
@@ -147,8 +144,7 @@ fn door_unit(list: &mut List, config: &Config, used_by: &dyn Fn(&Held) -> Option
                 .of(key, line::output(key, &output).map(|_| format!("line {} of {:?}, off", output.line, output.chip))),
         }
     }
-    let marker = tamper::marker(&config.log.folder);
-    if config.inputs.tamper.is_some() && Tamper::new(marker).tampered() {
+    if tamper::is_there(&tamper::marker(&config.log.folder)) {
         list.bad("cover", "it was opened: nothing opens until `agegate reset-tamper`");
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     cli::RunArgs,
     config::{CameraSource, Config, StartMode},
     display::{Screen, panel, worker::DisplayWorker},
-    door_unit::DoorUnit,
+    door_unit::{DoorUnit, tamper},
     frame::Frame,
     gate::{Changes, DecisionLog, Ended, Gate, GateParts, Surroundings},
     judge::Judge,
@@ -143,6 +143,13 @@ fn reload(
     }
     run_file.taken(&next).map_err(|e| said(&e))?;
     let same_folder = (&next.log.folder, &next.log.key_file) == (&old.log.folder, &old.log.key_file);
+    if next.log.folder != old.log.folder
+        && (old.inputs.tamper.is_some() || tamper::is_there(&tamper::marker(&old.log.folder)))
+    {
+        return Err(
+            "what says that the cover was opened lies beside the log's folder: restart the gate for another one".into(),
+        );
+    }
     let log = match same_folder {
         true => None,
         false => Some(Box::new(AuditLog::open(&next.log).map_err(|e| said(&e))?) as Box<dyn DecisionLog>),

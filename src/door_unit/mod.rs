@@ -75,7 +75,9 @@ impl DoorUnit {
     /// [`LineError`] if a line cannot be had.
     pub fn open(config: &Config) -> Result<Self, LineError> {
         let (inputs, outputs) = (&config.inputs, &config.outputs);
-        let tamper = inputs.tamper.is_some().then(|| Tamper::new(tamper::marker(&config.log.folder)));
+        let (marker, contact) = (tamper::marker(&config.log.folder), inputs.tamper.is_some());
+        // Taking the contact out of the configuration is no reset.
+        let tamper = (contact || tamper::is_there(&marker)).then(|| Tamper::new(marker, contact));
         let leaf = inputs.contact.is_some().then(|| Leaf::new(inputs.held_open_seconds));
         let mut unit = Self {
             watch: Watch::start(inputs)?,

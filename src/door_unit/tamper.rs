@@ -32,15 +32,19 @@ pub struct Tamper {
     /// Whether the cover is on, as far as that is known.
     cover_on: Option<bool>,
     tampered: bool,
+    /// Whether the file stands: only then does its absence mean that somebody took it away.
+    marked: bool,
+    told_unmarked: bool,
     looked: Option<Duration>,
 }
 
 impl Tamper {
-    /// As the last gate left it.
+    /// As the last gate left it; `contact` is whether the cover has one. Where it has none, and the file stands, nothing opens either.
     #[must_use]
-    pub fn new(marker: PathBuf) -> Self {
+    pub fn new(marker: PathBuf, contact: bool) -> Self {
         let tampered = is_there(&marker);
-        Self { marker, cover_on: None, tampered, looked: None }
+        let cover_on = (!contact).then_some(true);
+        Self { marker, cover_on, tampered, marked: tampered, told_unmarked: false, looked: None }
     }
 
     /// Whether the cover was opened since the last reset.
@@ -68,6 +72,11 @@ impl Tamper {
         }
         self.looked = Some(now);
         if is_there(&self.marker) {
+            self.marked = true;
+            return None;
+        }
+        if !self.marked {
+            self.mark();
             return None;
         }
         if self.cover_on != Some(true) {
@@ -79,26 +88,36 @@ impl Tamper {
         Some(AlarmChange::Ended)
     }
 
-    fn mark(&self) {
+    fn mark(&mut self) {
         let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&self.marker);
-        let marked = made.and_then(|mut file| {
-            file.write_all(TEXT.as_bytes())?;
-            file.sync_all()
-        });
-        match marked {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                log::error!(
-                    "{}: cannot be written: {error}; nothing opens until the gate is started anew, and after that it does",
-                    self.marker.display()
-                );
+        match made {
+            Ok(mut file) => {
+                self.marked = true;
+                // That it is there is what counts; the text is for whoever finds it, and needs room that there may not be.
+                let text = file.write_all(TEXT.as_bytes());
+                if let Err(error) = text.and_then(|()| file.sync_all()) {
+                    log::warn!("{}: {error}; it is there all the same", self.marker.display());
+                }
             }
-            _ => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.marked = true,
+            Err(error) => {
+                self.marked = false;
+                // Once a second is too often to say it.
+                if !std::mem::replace(&mut self.told_unmarked, true) {
+                    log::error!(
+                        "{}: cannot be written: {error}; it is tried again, nothing opens while this gate lives, and what is \
+                         started after it does not know of the cover",
+                        self.marker.display()
+                    );
+                }
+            }
         }
     }
 }
 
-/// What cannot be looked at is taken to be there.
-fn is_there(marker: &Path) -> bool {
+/// Whether the file stands. What cannot be looked at is taken to be there.
+#[must_use]
+pub fn is_there(marker: &Path) -> bool {
     !matches!(marker.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound)
 }
 
@@ -126,17 +145,46 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_that_cannot_be_written_is_no_reset_and_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("none/log.tampered");
+        let mut tamper = Tamper::new(file.clone(), true);
+        tamper.turned(false);
+        assert_eq!(tamper.look(s(1)), Some(AlarmChange::Raised));
+        tamper.turned(true);
+        for second in 2..20 {
+            assert_eq!((tamper.look(s(second)), tamper.tampered()), (None, true));
+        }
+        std::fs::create_dir(folder.path().join("none")).unwrap();
+        assert_eq!((tamper.look(s(20)), tamper.tampered()), (None, true));
+        assert!(file.exists() && reset(&file).unwrap());
+        assert_eq!((tamper.look(s(22)), tamper.tampered()), (Some(AlarmChange::Ended), false));
+    }
+
+    #[test]
+    fn a_cover_that_was_opened_stays_so_where_its_contact_is_no_longer_configured() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = marker(&folder.path().join("log"));
+        std::fs::write(&file, "").unwrap();
+        let mut tamper = Tamper::new(file.clone(), false);
+        assert_eq!((tamper.look(s(1)), tamper.tampered()), (None, true));
+        assert!(reset(&file).unwrap());
+        assert_eq!((tamper.look(s(3)), tamper.tampered()), (Some(AlarmChange::Ended), false));
+        assert!(!file.exists());
+    }
+
+    #[test]
     fn an_opened_cover_puts_the_gate_out_of_order_through_a_restart_until_a_reset() {
         let folder = tempfile::tempdir().unwrap();
         let file = marker(&folder.path().join("log"));
-        let mut tamper = Tamper::new(file.clone());
+        let mut tamper = Tamper::new(file.clone(), true);
         tamper.turned(true);
         assert_eq!((tamper.look(s(1)), tamper.tampered()), (None, false));
         tamper.turned(false);
         assert_eq!((tamper.look(s(2)), tamper.tampered()), (Some(AlarmChange::Raised), true));
         tamper.turned(true);
         assert_eq!((tamper.look(s(4)), tamper.tampered()), (None, true), "putting it on again is no reset");
-        let mut tamper = Tamper::new(file.clone());
+        let mut tamper = Tamper::new(file.clone(), true);
         assert!(tamper.tampered(), "nor is a restart");
         assert!(reset(&file).unwrap());
         assert_eq!((tamper.look(s(10)), tamper.tampered()), (None, true), "the cover is not known to be on");
@@ -152,7 +200,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = marker(&folder.path().join("log"));
         std::os::unix::fs::symlink("/nowhere", &file).unwrap();
-        assert!(Tamper::new(file.clone()).tampered());
+        assert!(Tamper::new(file.clone(), true).tampered());
         assert!(reset(&file).is_err() && file.symlink_metadata().is_ok());
     }
 }
