@@ -26,16 +26,20 @@ pub struct PolicyEvidence {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub asked_to_live: usize,
     /// Bound asked for: the upper end of the 95 % interval of `false_accept` is under it.
+    #[serde(deserialize_with = "share")]
     pub max_false_accept: f64,
     /// Ages of the minors whom `false_accept` counts: the older ones, who are hard to tell, apart from the children.
     pub false_accept_ages: String,
     /// How many people that are.
     pub false_accept_people: usize,
     /// Share of them let in.
+    #[serde(deserialize_with = "share")]
     pub false_accept: f64,
     /// Upper end of its 95 % interval.
+    #[serde(deserialize_with = "share")]
     pub false_accept_high: f64,
     /// Share of the adults who are asked for ID.
+    #[serde(deserialize_with = "share")]
     pub false_reject: f64,
     /// The values for which all this holds.
     pub measured_with: MeasuredWith,
@@ -66,8 +70,10 @@ pub struct BandShare {
     /// How many people.
     pub people: usize,
     /// The share.
+    #[serde(deserialize_with = "share")]
     pub share: f64,
     /// Upper end of its 95 % interval.
+    #[serde(deserialize_with = "share")]
     pub high: f64,
 }
 
@@ -80,19 +86,21 @@ pub struct GroupShare {
     /// Minors whom `false_accept` counts.
     pub minors: usize,
     /// Share of them let in; absent without any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "share_if_any")]
     pub false_accept: Option<f64>,
     /// Upper end of its 95 % interval.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "share_if_any")]
     pub false_accept_high: Option<f64>,
     /// Adults.
     pub adults: usize,
     /// Share of them asked for ID; absent without any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "share_if_any")]
     pub false_reject: Option<f64>,
     /// Share of the views that are refused for light or focus.
+    #[serde(deserialize_with = "share")]
     pub views_refused: f64,
     /// The same for the same views in half the light.
+    #[serde(deserialize_with = "share")]
     pub views_refused_half_light: f64,
 }
 
@@ -172,14 +180,18 @@ pub struct LivenessEvidence {
     /// Hash over the names of the pictures.
     pub dataset: String,
     /// The share of living frames taken for an attack that was asked for, at most.
+    #[serde(deserialize_with = "share")]
     pub max_bpcer: f64,
     /// Frames of living people.
     pub live: usize,
     /// Share of them taken for an attack.
+    #[serde(deserialize_with = "share")]
     pub bpcer: f64,
     /// Upper end of its 95 % interval.
+    #[serde(deserialize_with = "share")]
     pub bpcer_high: f64,
     /// Share of their visits of up to ten frames taken for an attack.
+    #[serde(deserialize_with = "share")]
     pub visit_bpcer: f64,
     /// The values for which all this holds.
     pub measured_with: LivenessMeasuredWith,
@@ -197,10 +209,13 @@ pub struct AttackShare {
     /// Frames of it.
     pub frames: usize,
     /// Share of them taken for living.
+    #[serde(deserialize_with = "share")]
     pub apcer: f64,
     /// Upper end of its 95 % interval.
+    #[serde(deserialize_with = "share")]
     pub apcer_high: f64,
     /// Share of visits of up to ten frames taken for living.
+    #[serde(deserialize_with = "share")]
     pub visit_apcer: f64,
 }
 
@@ -323,6 +338,20 @@ pub fn statement(policy: &Policy, now: &MeasuredWith) -> String {
         "{} and over at P >= {}, challenge age {}; {basis}",
         policy.threshold_age, policy.confidence, policy.challenge_age
     )
+}
+
+/// A share that a file states: a number from 0 to 1, whoever wrote it.
+fn share<'de, D: serde::Deserializer<'de>>(file: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(file)?;
+    // NaN lies in no range.
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(value),
+        false => Err(serde::de::Error::custom(format!("a share is {value}, expected 0 to 1"))),
+    }
+}
+
+fn share_if_any<'de, D: serde::Deserializer<'de>>(file: D) -> Result<Option<f64>, D::Error> {
+    share(file).map(Some)
 }
 
 #[cfg(test)]

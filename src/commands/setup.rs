@@ -56,7 +56,12 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     };
     // Only a new one: what somebody wrote since the beginning stays.
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half a configuration is one too. The file was made here, and a moment ago.
+        let _ = std::fs::remove_file(path);
+        failed(error)
+    })
 }
 
 type Own = Vec<(&'static str, &'static str, Option<String>)>;

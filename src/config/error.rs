@@ -67,11 +67,25 @@ impl Fault {
 
 /// Reads TOML into a type; unknown keys and wrong types are errors with their line.
 pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::Parse {
-        path: path.into(),
-        line: error.span().map_or(1, |span| line_of(text, span.start)),
-        message: error.message().split_whitespace().collect::<Vec<_>>().join(" "),
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = match setting_at(text, start) {
+            // Errors of a field name it; those of a value's type say what is wanted, but neither where nor what was found.
+            Some((key, value)) if !message.contains(" field `") => format!("`{key}` is {value}: {message}"),
+            _ => message,
+        };
+        ConfigError::Parse { path: path.into(), line: line_of(text, start), message }
     })
+}
+
+/// The key and the value of the line at an offset, if it is a line of that form.
+fn setting_at(text: &str, offset: usize) -> Option<(&str, &str)> {
+    let line = text.lines().nth(line_of(text, offset) - 1)?;
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.split('#').next()?.trim());
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    (!key.is_empty() && key.chars().all(is_key) && !value.is_empty()).then_some((key, value))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

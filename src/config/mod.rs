@@ -169,6 +169,35 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_the_wrong_type_is_told_with_its_key_and_what_was_found() {
+        let message = error("[camera]\nwidth = 640\nmirror = 5 # once\n");
+        assert!(message.contains("line 3: `mirror` is 5: ") && message.contains("boolean"), "{message}");
+        let message = error("[liveness]\nmode = 1\n");
+        assert!(message.contains("line 2: `mode` is 1: "), "{message}");
+        let message = error("[camera]\nregion = [0.0, 0.0, 1.0, 1.0, 1.0]\n");
+        assert!(message.contains("line 2: `region` is [0.0, 0.0, 1.0, 1.0, 1.0]: 5 numbers, expected 4"), "{message}");
+    }
+
+    #[test]
+    fn a_policy_whose_figures_are_no_shares_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.toml");
+        let shipped = include_str!("../../models/policy.toml");
+        for figure in ["bpcer = ", "apcer_high = ", "false_accept_high = ", "share = "] {
+            let at = shipped.find(&format!("\n{figure}")).unwrap_or_else(|| panic!("no {figure}")) + 1 + figure.len();
+            let end = at + shipped[at..].find('\n').unwrap();
+            for value in ["nan", "2.0", "-0.1", "inf"] {
+                std::fs::write(&path, format!("{}{value}{}", &shipped[..at], &shipped[end..])).unwrap();
+                let message = load_policy(&path).unwrap_err().to_string();
+                assert!(
+                    message.contains("expected 0 to 1") && message.contains(figure.trim_end_matches(" = ")),
+                    "{message}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn an_unknown_key_is_named_with_its_line() {
         let message = error("[relay]\npin = 17\n\n[camera]\nfps = 10\n");
         assert!(message.contains("line 5") && message.contains("`fps`") && message.contains("`rate`"), "{message}");

@@ -68,6 +68,7 @@ pub struct CameraConfig {
     /// Whether left and right are exchanged.
     pub mirror: bool,
     /// Part of the upright picture whose faces count: left, top, right, bottom, in shares of its sides.
+    #[serde(deserialize_with = "four")]
     pub region: [f32; 4],
     /// What exposure is set by.
     pub exposure: ExposureBy,
@@ -85,6 +86,13 @@ pub struct CameraConfig {
     pub warmup_frames: u32,
     /// Whether pictures in which nothing changed are searched for faces only once a second while nobody is there.
     pub skip_unchanged: bool,
+}
+
+/// Four numbers, and no fifth: a tuple would take the first four of more.
+fn four<'de, D: serde::Deserializer<'de>>(file: D) -> Result<[f32; 4], D::Error> {
+    let values = Vec::<f32>::deserialize(file)?;
+    let count = values.len();
+    values.try_into().map_err(|_| serde::de::Error::custom(format!("{count} numbers, expected 4")))
 }
 
 /// Kinds of frame source.

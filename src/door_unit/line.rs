@@ -17,8 +17,11 @@ use crate::{
     clock::monotonic_now,
     config::{Bias, InputConfig, Level, OutputConfig, SIMULATED_CHIP},
     gpio::{self, ChipError},
-    runtime,
+    regular, runtime,
 };
+
+/// Bytes that the file of a simulated line may have.
+const MOST_OF_A_LINE: u64 = 16;
 
 /// Why a line of the door unit cannot be had, read or driven.
 #[derive(Debug, thiserror::Error)]
@@ -184,7 +187,7 @@ struct FileInput {
 
 impl InputLine for FileInput {
     fn active(&mut self) -> Result<bool, LineError> {
-        let high = match std::fs::read_to_string(&self.path) {
+        let high = match regular::read_text(&self.path, MOST_OF_A_LINE) {
             Ok(text) if text.trim() == "1" => true,
             Ok(text) if text.trim() == "0" => false,
             // Half written.
