@@ -88,7 +88,7 @@ impl DisplayWorker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Asks for a screen; returns at once. Says so, once, when the thread has hung at the panel for [`LONGEST_DRAW`].
+    /// Asks for a screen; returns at once. Says so, once, when the thread has hung at the panel for five seconds.
     pub fn show(&self, screen: Screen) {
         self.watch(Instant::now());
         let mut wanted = self.shared.wanted();
