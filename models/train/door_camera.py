@@ -27,19 +27,19 @@ def _lens(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _light(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x = np.clip(x, 0, 400) * np.float32(1 / 255)
     x = cv2.pow(x, float(np.exp(rng.normal(0, 0.2))))
-    x *= np.exp(rng.normal(-0.04, 0.14)) * np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)
+    x *= np.exp(rng.normal(-0.04, 0.14)) * np.exp(rng.normal(0, 0.05, 3)).astype(np.float32)
     mean = float(np.mean(cv2.mean(x)[:3]))
     x = (x - mean) * np.float32(np.exp(rng.normal(0, 0.15))) + np.float32(mean)
     if rng.random() < 0.12:  # against the light, or under a lamp
         x *= np.float32(np.exp(rng.uniform(-0.9, 0.35)))
-    if rng.random() < 0.10:
+    if rng.random() < 0.05:
         x *= np.exp(rng.uniform(-0.3, 0.2, 3)).astype(np.float32)
     if rng.random() < 0.3:  # light from one side, and the lens's own falling off
         h, w = x.shape[:2]
         ramp = np.linspace(-1, 1, w, dtype=np.float32)[None, :, None] if rng.random() < 0.7 else np.linspace(-1, 1, h, dtype=np.float32)[:, None, None]
         x *= 1 + np.float32(rng.uniform(-0.35, 0.35)) * ramp
     pale = grey(x)[..., None]
-    colour = np.float32(0.0 if rng.random() < 0.04 else np.clip(rng.normal(1.0, 0.2), 0.3, 1.6))
+    colour = np.float32(0.0 if rng.random() < 0.04 else np.clip(rng.normal(1.0, 0.16), 0.4, 1.5))
     x = pale + (x - pale) * colour
     if rng.random() < 0.04:  # lamps that flicker
         x *= 1 + np.float32(rng.uniform(0.03, 0.12)) * np.sin(np.arange(len(x), dtype=np.float32) / rng.uniform(8, 50) + rng.uniform(0, 6))[:, None, None]

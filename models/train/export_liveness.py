@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import torch
 
+import activations
 import liveness_net
 from common import ROOT, SEED, WORK
 from export import run
@@ -44,6 +45,17 @@ def platt(score: np.ndarray, live: np.ndarray) -> tuple[float, float]:
     return float(line[0].detach()), float(line[1].detach())
 
 
+class Normalised(torch.nn.Module):
+    """The net for pictures that are normalised already."""
+
+    def __init__(self, net: liveness_net.LivenessNet):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net.logit(x * liveness_net.STD + liveness_net.MEAN)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", default="liveness")
@@ -65,6 +77,11 @@ def main() -> None:
         "licence": "non-commercial research (UTKFace and portraits without a licence); see MODEL_CARD.md", "input_width": side, "input_height": side, "mean": 0, "std": 1,
         "scales": " ".join(f"{s:g}" for s in state["scales"]), "classes": "live: logit, larger is more alive; one crop per scale, stacked",
     }
+    # What a step of each map means where the gate runs the net in integers, from pictures of the training side.
+    shown, _, _, _ = load("train", 1)
+    shown = (torch.from_numpy(np.ascontiguousarray(shown[..., columns].transpose(0, 3, 1, 2))).float() - liveness_net.MEAN) / liveness_net.STD
+    maps = [*activations.rectified(net.stems), *activations.rectified(net.trunk)]
+    metadata["activation_scales"] = " ".join(f"{s:.6g}" for s in activations.scales(Normalised(net), maps, shown))
     probe = torch.from_numpy(np.ascontiguousarray(pixels[:200][..., columns])).permute(0, 3, 1, 2).float()
     with torch.no_grad():
         wanted = (gain * net.logit(probe) + offset).numpy()

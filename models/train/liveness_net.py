@@ -1,4 +1,5 @@
-"""The liveness net, and the crops that it looks at: a wide one for borders, hands and bezels, a tight one for what the skin is made of.
+"""The liveness net, and the crops that it looks at: a wide one for borders, hands and bezels, one of the head, and a tight one for what
+the skin is made of.
 
 At 2.7 times the face and 80 pixels a screen's grid is averaged away, so each scale has a stem of its own, and the stems meet where
 both have become small. Dense 3x3 convolutions and ReLU only: see `age_net.py` for why.
@@ -14,7 +15,7 @@ from export import Graph
 
 NAME = "agegate-liveness"
 SIDE = 96
-SCALES = (2.7, 0.9)
+SCALES = (2.7, 1.5, 0.9)
 MEAN, STD = 127.5, 64.0
 # Weight of the peer's opinion in the exported logit: chosen among 0 to 3 on an earlier checkpoint, with the figures of `attacks-dev` in view;
 # large enough to count, and small enough that simulated screens are told apart as well as without it.
@@ -29,7 +30,7 @@ class LivenessNet(nn.Module):
     """
 
     # The stem has the shape of the detector's first layers, whose weights it starts with: `train_liveness.py`.
-    def __init__(self, scales=SCALES, stem=(16, 24, 32), trunk: int = 96, features: int = 96, dropout: float = 0.2):
+    def __init__(self, scales=SCALES, stem=(16, 24, 32), trunk: int = 128, features: int = 128, dropout: float = 0.2):
         super().__init__()
         self.crops = len(scales)
         self.stems = nn.ModuleList(

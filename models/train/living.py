@@ -117,7 +117,8 @@ class Material:
 
     def __init__(self, held: bool):
         everybody = [p for p in people() if p["held"] == held]
-        self.photos = [p for p in everybody if p["kind"] != "portrait"]
+        self.rooms = [p for p in everybody if p["kind"] == "room"]
+        self.scenes = [p for p in everybody if p["kind"] == "scene"]
         self.portraits = [p for p in everybody if p["kind"] == "portrait"]
         self.cut = [p for p in everybody if p["alpha"] is not None]
         _, labels, pixels = load_chips()
@@ -129,7 +130,8 @@ class Material:
     def person(self, rng: np.random.Generator, cut: bool) -> dict:
         if cut:
             return self.cut[rng.integers(len(self.cut))]
-        pool = self.portraits if rng.random() < 0.15 else self.photos
+        kind = rng.random()
+        pool = self.portraits if kind < 0.2 else self.rooms if kind < 0.65 else self.scenes
         return pool[rng.integers(len(pool))]
 
     def patch(self, rng: np.random.Generator, width: int, height: int) -> np.ndarray:
@@ -176,7 +178,7 @@ def with_other_face(person: dict, material: Material, rng: np.random.Generator, 
     inside = (alpha[..., 0] > 0.5).astype(np.uint8)
     mean = lambda x: np.array(cv2.mean(x, inside)[:3], np.float32)
     own, other = mean(image), mean(face)
-    face = face * (own / (other + 1)) ** np.float32(rng.uniform(0.2, 1.0))
+    face = face * (own / (other + 1)) ** np.float32(rng.uniform(0.6, 1.0))
     image += (face - image) * alpha
     return np.clip(image, 0, 255, out=image)
 
@@ -225,14 +227,15 @@ def content(material: Material, rng: np.random.Generator, face: float, reach, ch
     `face` is the height of the face in pixels; `reach` says how far the picture goes left, up, right and down from the middle
     of the face, in face heights, where the photo reaches so far.
     """
-    cut = rng.random() < 0.5
+    # Most are photos as they are: what the limit of refused people is set by should not be what composing does to a picture.
+    cut = rng.random() < 0.3
     person = material.person(rng, cut)
     for _ in range(6):
         # A photo that has to be enlarged much is soft, which no living person is: a larger one, then.
         if face <= 1.1 * (person["box"][3] - person["box"][1]):
             break
         person = material.person(rng, cut)
-    swapped = rng.random() < 0.4 or chip is not None
+    swapped = rng.random() < 0.2 or chip is not None
     image = with_other_face(person, material, rng, chip) if swapped else person["image"].astype(np.float32)
     box, mirror = person["box"], bool(rng.random() < 0.5)
     height, width = image.shape[:2]
@@ -266,9 +269,23 @@ def content(material: Material, rng: np.random.Generator, face: float, reach, ch
             shadow = shadow * colour_of(back) ** np.float32(rng.uniform(0, 0.5))
         soft = out_alpha[..., None]
         shadow = back * (1 - soft) + shadow * soft
-    elif rng.random() < 0.04:
-        clutter(shadow, material, rng, face, keep=(left * face, up * face))
+    else:
+        if rng.random() < 0.04:
+            clutter(shadow, material, rng, face, keep=(left * face, up * face))
+        if rng.random() < 0.15:
+            wedge(shadow, rng, face, (left * face, up * face))
     return shadow, moved(box, matrix), out_alpha
+
+
+def wedge(scene: np.ndarray, rng: np.random.Generator, face: float, middle) -> None:
+    """Black beyond one or two straight edges: a photo that was turned before somebody kept it, or a dark door. It is no bezel."""
+    h, w = scene.shape[:2]
+    yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
+    lean = np.radians(rng.normal(0, 10))
+    for quarter in rng.choice(4, int(rng.integers(1, 3)), replace=False):
+        angle = lean + quarter * np.pi / 2
+        beyond = (xx - middle[0]) * np.float32(np.cos(angle)) + (yy - middle[1]) * np.float32(np.sin(angle)) > face * rng.uniform(0.7, 1.35)
+        scene[beyond] = np.float32(rng.uniform(0, 4))
 
 
 def clutter(scene: np.ndarray, material: Material, rng: np.random.Generator, face: float, keep=None) -> None:
