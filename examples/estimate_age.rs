@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
         "{} faces; the nearest looks {:.0} years old, P(age >= 18) is {:.2}",
         faces.len(),
-        age.mean(),
+        age.years(),
         age.at_least(18)
     );
     Ok(())

@@ -8,13 +8,13 @@ pub const AGES: usize = 101;
 
 /// A probability distribution over the ages 0 to 100 years.
 ///
-/// The estimated age is its mean; how sure the estimate is of an age limit is [`AgeEstimate::at_least`].
+/// The estimated age is its median; how sure the estimate is of an age limit is [`AgeEstimate::at_least`].
 ///
 /// ```
 /// use agegate::age::AgeEstimate;
 ///
 /// let estimate = AgeEstimate::normal(30.0, 4.0);
-/// assert!((estimate.mean() - 30.0).abs() < 0.1);
+/// assert!((estimate.years() - 30.0).abs() < 0.1);
 /// assert!(estimate.at_least(18) > 0.99);
 /// ```
 #[derive(Clone, PartialEq)]
@@ -53,10 +53,40 @@ impl AgeEstimate {
         &self.probabilities
     }
 
-    /// The estimated age in years: the mean of the distribution, 0 to 100.
+    /// The estimated age in years, 0 to 100: the median of the distribution, each class spread over the year around it.
+    ///
+    /// The median is what a mean absolute error is smallest for. The mean leans to the long tail: it makes teenagers older
+    /// (`models/train/mean_or_median.py` measures both, and the groups).
     #[must_use]
-    pub fn mean(&self) -> f32 {
-        self.probabilities.iter().enumerate().map(|(age, p)| age as f32 * p).sum()
+    pub fn years(&self) -> f32 {
+        let mut before = 0.0;
+        for (age, &p) in self.probabilities.iter().enumerate() {
+            if before + p >= 0.5 {
+                // The first class that reaches the half has a positive probability.
+                let into = (0.5 - before) / p;
+                return (age as f32 - 0.5 + into).clamp(0.0, (AGES - 1) as f32);
+            }
+            before += p;
+        }
+        // Only where rounding kept the sum below a half, which no distribution that sums to one does.
+        (AGES - 1) as f32
+    }
+
+    /// The most probable of the report's age groups.
+    #[must_use]
+    pub fn group(&self) -> AgeGroup {
+        let mut sums = [0.0f32; AgeGroup::ALL.len()];
+        for (age, p) in self.probabilities.iter().enumerate() {
+            sums[AgeGroup::of(age as f32) as usize] += p;
+        }
+        // The younger one where two are alike.
+        let mut likeliest = AgeGroup::Child;
+        for group in AgeGroup::ALL {
+            if sums[group as usize] > sums[likeliest as usize] {
+                likeliest = group;
+            }
+        }
+        likeliest
     }
 
     /// P(age >= `threshold`), 0 to 1; `threshold` in years.
@@ -96,7 +126,7 @@ impl AgeEstimate {
 
 impl fmt::Debug for AgeEstimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AgeEstimate {{ mean: {:.1}, P(>=18): {:.3} }}", self.mean(), self.at_least(18))
+        write!(f, "AgeEstimate {{ {:.1} years, P(>=18): {:.3} }}", self.years(), self.at_least(18))
     }
 }
 
@@ -174,7 +204,7 @@ mod tests {
     fn pooling_equal_estimates_changes_nothing() {
         let one = AgeEstimate::normal(22.0, 3.0);
         let pooled = AgeEstimate::pool([(&one, 0.3), (&one, 2.0)]).unwrap();
-        assert!((pooled.mean() - one.mean()).abs() < 1e-3);
+        assert!((pooled.years() - one.years()).abs() < 1e-3);
         assert!((pooled.at_least(18) - one.at_least(18)).abs() < 1e-5);
     }
 
@@ -193,6 +223,36 @@ mod tests {
         let sharp = AgeEstimate::normal(24.0, 3.0);
         assert!(sharp.tempered(2.0).at_least(18) < sharp.at_least(18));
         assert!(sharp.tempered(0.5).at_least(18) > sharp.at_least(18));
+    }
+
+    #[test]
+    fn a_long_tail_makes_nobody_older() {
+        let mut weights = [0.0; AGES];
+        weights[15] = 0.6;
+        weights[60] = 0.4;
+        let doubtful = AgeEstimate::from_weights(&weights).unwrap();
+        assert!((doubtful.years() - 15.33).abs() < 0.01, "{doubtful:?}");
+        assert_eq!(doubtful.group(), AgeGroup::Teen);
+    }
+
+    #[test]
+    fn the_group_is_the_likeliest_and_not_that_of_the_middle() {
+        let mut weights = [0.0; AGES];
+        (weights[10], weights[17], weights[20]) = (0.4, 0.25, 0.35);
+        let torn = AgeEstimate::from_weights(&weights).unwrap();
+        assert_eq!((AgeGroup::of(torn.years()), torn.group()), (AgeGroup::Teen, AgeGroup::Child));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn half_of_the_distribution_lies_on_either_side_of_the_years(weights in proptest::collection::vec(0.0f32..1.0, AGES)) {
+            let Some(estimate) = AgeEstimate::from_weights(&weights) else { return Ok(()) };
+            let years = estimate.years();
+            proptest::prop_assert!((0.0..=100.0).contains(&years));
+            let class = years.round() as u8;
+            let eps = 1e-4;
+            proptest::prop_assert!(estimate.at_least(class) >= 0.5 - eps && estimate.at_least(class + 1) <= 0.5 + eps);
+        }
     }
 
     #[test]

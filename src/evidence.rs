@@ -104,7 +104,7 @@ impl Evidence {
     /// The age band of the visit so far.
     #[must_use]
     pub fn band(&self) -> Option<AgeGroup> {
-        self.pooled().map(|p| AgeGroup::of(p.mean()))
+        self.pooled().map(|p| p.group())
     }
 
     /// Whether a doubtful face was close by in so many frames that it is no mistake of the detector's.

@@ -23,7 +23,7 @@ pub struct Policy {
     /// P(age < T) from which on a visit ends in `Deny` instead of `Refer`. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deny_confidence: Option<f32>,
-    /// Temperature of the calibration; 1 changes nothing.
+    /// Temperature of the estimates: above 1, small doubts count more; 1 changes nothing. `agegate calibrate` chooses it.
     #[serde(default = "one")]
     pub temperature: f32,
     /// Identity of the age model that this policy was made for. Another model: the gate does not start.
@@ -116,7 +116,7 @@ impl Policy {
     /// Whether an estimate, already at the policy's temperature, is surely old enough.
     #[must_use]
     pub fn surely_old_enough(&self, estimate: &AgeEstimate) -> bool {
-        estimate.at_least(self.threshold_age) >= self.confidence && estimate.mean() >= f32::from(self.challenge_age)
+        estimate.at_least(self.threshold_age) >= self.confidence && estimate.years() >= f32::from(self.challenge_age)
     }
 
     /// Whether an estimate is surely that of a minor, where the policy knows `Deny`.

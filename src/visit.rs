@@ -469,7 +469,7 @@ impl VisitTracker {
         Decision {
             outcome,
             reason,
-            band: pooled.as_ref().map(|p| AgeGroup::of(p.mean())),
+            band: pooled.as_ref().map(|p| p.group()),
             confidence: pooled.as_ref().map(|p| p.at_least(self.policy.threshold_age)),
             liveness: last.living(&self.policy),
             frames: watch.frames(),

@@ -146,10 +146,10 @@ All other figures here are with all labels. In training, {n['training_contradict
 | within 5 years | {chips['within_5_years'] * 100:.1f} % |
 | gender accuracy | {chips['gender_accuracy'] * 100:.1f} % |
 | age-group accuracy (0-12, 13-17, 18-24, 25-34, 35-49, 50-64, 65+) | {chips['age_group_accuracy'] * 100:.1f} % |
-| 13-17 judged 18 or over, by the mean | {percent(chips['threshold_18']['false_accept_13_17'])} |
-| 13-17 judged 25 or over, by the mean | {percent(chips['challenge_25']['false_accept_13_17'])} |
-| 0-12 judged 18 or over, by the mean | {percent(chips['threshold_18']['false_accept_children'])} |
-| 25 and over judged under 25, by the mean | {percent(chips['challenge_25']['false_reject_over_limit'])} |
+| 13-17 judged 18 or over, by the estimate | {percent(chips['threshold_18']['false_accept_13_17'])} |
+| 13-17 judged 25 or over, by the estimate | {percent(chips['challenge_25']['false_accept_13_17'])} |
+| 0-12 judged 18 or over, by the estimate | {percent(chips['threshold_18']['false_accept_children'])} |
+| 25 and over judged under 25, by the estimate | {percent(chips['challenge_25']['false_reject_over_limit'])} |
 | MAE through detector and aligner minus MAE on the same {aligned['images']} chips | {through['mae_years'] - aligned['mae_years']:+.2f} years ({through['faces_found']} of {through['images']} found) |
 | detection: photos of people not in the training photos, found with IoU >= 0.5 | {wilson(hits, len(material.held_faces))} |
 | detection: photos without a face, with a false one | {wilson(false_faces['empty'], len(material.held_empty))} |
@@ -206,7 +206,7 @@ chips that it may have seen in training.
 
 Largest gap between ethnicities: {chips['largest_gap']['worst']} against {chips['largest_gap']['best']}, {chips['largest_gap']['years']:.2f} years.
 
-### False accepts and rejects, by the mean of the estimate
+### False accepts and rejects, by the estimated age
 
 | | threshold 18 | challenge age 25 |
 |---|---|---|

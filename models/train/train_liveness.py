@@ -31,16 +31,25 @@ WEIGHTS = {"mask": 2.5, "statue": 2.0, "paper": 1.5, "posterised": 1.5}
 
 def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Crops `[N, S, S, 3 * all scales]`, kinds, the peer's logits and the block's number, of every finished block: only what the gate
-    would judge at all, by the limits of `[quality]`."""
+    would judge at all, by the limits of `[quality]`. The crops are a view of planes, `[N, C, S, S]`, as the net wants them."""
     columns: tuple[list, list, list, list] = ([], [], [], [])
     for path in [p for p in sorted(FOLDER.glob(f"{side_of_split}-[0-9][0-9][0-9].npz"))][:limit]:
         stored = np.load(path)
         pixels = stored["pixels"]
         judged = fit_to_judge(pixels[..., -3:])
         number = np.full(judged.sum(), int(path.stem.split("-")[1]))
-        for column, part in zip(columns, (pixels[judged], stored["kinds"][judged], stored["peer"][judged], number)):
+        planes = np.ascontiguousarray(pixels[judged].transpose(0, 3, 1, 2))
+        for column, part in zip(columns, (planes, stored["kinds"][judged], stored["peer"][judged], number)):
             column.append(part)
-    return tuple(np.concatenate(c) for c in columns)
+    blocks = columns[0]
+    planes = np.empty((sum(map(len, blocks)), *blocks[0].shape[1:]), np.uint8)
+    # Gigabytes: each block is let go as soon as it was copied.
+    end = len(planes)
+    while blocks:
+        block = blocks.pop()
+        planes[end - len(block) : end] = block
+        end -= len(block)
+    return planes.transpose(0, 2, 3, 1), *(np.concatenate(c) for c in columns[1:])
 
 
 def fit_to_judge(faces: np.ndarray) -> np.ndarray:
@@ -118,7 +127,8 @@ def main() -> None:
     data = dataset_hash([str(k) for k in kinds], pixels)
     columns = channels(args.scales)
     held_pixels, held_kinds, _, _ = load("held")
-    planes = torch.from_numpy(np.ascontiguousarray(pixels[..., columns].transpose(0, 3, 1, 2)))
+    planes = pixels.transpose(0, 3, 1, 2)
+    planes = torch.from_numpy(planes if len(columns) == planes.shape[1] else planes[:, columns])
     del pixels
     label = torch.from_numpy((kinds == 0).astype(np.float32))
     # The peer's logits reach from -15 to 15; what counts is on which side, and whether it is sure.

@@ -11,7 +11,7 @@ use crate::{
         Eyes,
         at_the_gate::Visits,
         bands,
-        calibrate::{Wish, choose, dataset_hash},
+        calibrate::{TEMPERATURES, Wish, choose, dataset_hash},
         liveness_policy::choose_liveness,
         temperature::Temperature,
     },
@@ -145,8 +145,15 @@ fn block(policy: &Policy, temperature: Option<&Temperature>) -> Result<String, t
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "# Temperature, on folds that its fit did not see: negative log-likelihood {:.3} before, {:.3} after; calibration error of P(age >= T) {:.4} before, {:.4} after.",
-            t.held_out_nll[0], t.held_out_nll[1], t.held_out_ece[0], t.held_out_ece[1]
+            "# Judged at temperature {}: of {} to {} the one that asks the fewest adults for ID under this bound; above 1, small doubts count more. By the likelihood it would be {:.2}: on folds that the fit did not see, negative log-likelihood {:.3} before, {:.3} after; calibration error of P(age >= T) {:.4} before, {:.4} after.",
+            policy.temperature,
+            t.value.min(TEMPERATURES[0]),
+            TEMPERATURES[TEMPERATURES.len() - 1],
+            t.value,
+            t.held_out_nll[0],
+            t.held_out_nll[1],
+            t.held_out_ece[0],
+            t.held_out_ece[1]
         );
     }
     text.push('\n');

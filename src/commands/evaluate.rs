@@ -190,7 +190,7 @@ fn predictions(readings: &Readings) -> String {
             "{},{},{:.3},{:.5},{:.5},{:.4}",
             field(&r.sample.path.display().to_string()),
             r.sample.age,
-            r.estimate.mean(),
+            r.estimate.years(),
             r.estimate.at_least(18),
             r.estimate.at_least(25),
             r.female

@@ -57,8 +57,8 @@ pub fn run(args: &ReplayArgs) -> Outcome {
                         let (policy, estimate) = (judge.policy(), &view.estimate);
                         let living = policy.liveness.as_ref().zip(view.liveness).and_then(|(l, s)| l.probability(&[s]));
                         format!(
-                            "mean {:.1} P(>={}) {:.3}{}",
-                            estimate.mean(),
+                            "years {:.1} P(>={}) {:.3}{}",
+                            estimate.years(),
                             policy.threshold_age,
                             estimate.at_least(policy.threshold_age),
                             living.map_or_else(String::new, |p| format!(" P(living) {p:.3}"))

@@ -235,7 +235,7 @@ pub const SECTIONS: &[Section] = &[
                 "temperature",
                 within(0.2, 5.0, ""),
                 Shown::Commented("1.0"),
-                "of the calibration; 1 changes nothing",
+                "of the estimates: above 1, small doubts count more; 1 changes nothing",
             ),
         ],
     },

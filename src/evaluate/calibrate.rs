@@ -2,9 +2,11 @@
 //!
 //! 1. Each picture becomes a simulated visit, which the gate's own tracker judges after each good frame.
 //! 2. One temperature is fitted to the pooled distributions by their likelihood (Guo et al. 2017), cross-validated.
-//! 3. The lowest confidence is chosen at which the upper end of the 95 % interval of the share of minors of 13 and over let
-//!    in stays under the bound, and that of younger children too. Being surer asks more adults for ID and lets no more
-//!    minors in, so the lowest is the best.
+//! 3. At that temperature and at some above it the lowest confidence is chosen at which the upper end of the 95 % interval of
+//!    the share of minors of 13 and over let in stays under the bound, and that of younger children too. Being surer asks more
+//!    adults for ID and lets no more minors in, so the lowest is the best.
+//! 4. The temperature is taken that asks the fewest adults. Above the fitted one a small doubt counts for more: whoever the net
+//!    takes for forty with a hint of sixteen is told apart from whoever is forty without one.
 
 use super::{
     Eyes,
@@ -137,7 +139,10 @@ const SUREST: u32 = 999;
 /// The oldest challenge age that `auto` tries, years.
 const OLDEST_CHALLENGE: u8 = 30;
 
-/// Chooses the policy. The visits are those that [`Visits::begin`] began.
+/// The temperatures that are tried besides the fitted one, where they are above it.
+pub const TEMPERATURES: [f32; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
+
+/// Chooses the policy, and says which temperature the likelihood would choose. The visits are those that [`Visits::begin`] began.
 ///
 /// # Errors
 /// [`CalibrateError`].
@@ -149,17 +154,53 @@ pub fn choose(
 ) -> Result<(Policy, Temperature), CalibrateError> {
     wish.check()?;
     enough(visits, wish)?;
-    let temperature = fit(visits, wish.threshold_age);
+    let fitted = fit(visits, wish.threshold_age);
+    let higher = TEMPERATURES.into_iter().filter(|t| *t > fitted.value);
+    let found = std::iter::once(fitted.value)
+        .chain(higher)
+        .map(|temperature| choose_at(temperature, visits, eyes, wish, dataset))
+        .collect::<Vec<_>>();
+    Ok((fewest_asked(found)?, fitted))
+}
+
+/// The policy that asks the fewest adults, the first of equals; the first reason where there is none.
+fn fewest_asked(found: Vec<Result<Policy, CalibrateError>>) -> Result<Policy, CalibrateError> {
+    let mut best: Option<Policy> = None;
+    let mut failed = None;
+    for policy in found {
+        match policy {
+            Ok(policy) if best.as_ref().is_none_or(|b| asked(&policy) < asked(b)) => best = Some(policy),
+            Ok(_) => {}
+            // One temperature may keep the bound where another cannot; whatever else went wrong did so for all.
+            Err(error @ CalibrateError::Unreachable { .. }) => failed = failed.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    best.ok_or_else(|| failed.unwrap_or_else(|| CalibrateError::Visits("no temperature was tried".into())))
+}
+
+/// The share of adults that a policy asks for ID, as it was measured.
+fn asked(policy: &Policy) -> f64 {
+    policy.evidence.as_ref().map_or(1.0, |e| e.false_reject)
+}
+
+fn choose_at(
+    temperature: f32,
+    visits: &mut Visits,
+    eyes: &Eyes,
+    wish: &Wish,
+    dataset: &str,
+) -> Result<Policy, CalibrateError> {
     let model = eyes.age.identity().to_string();
     // Whom a stricter policy lets in early, every laxer one does too: only the other visits go on, first as far as a policy
     // takes that is well above what the first frames ask for, and to the strictest of all only if that is not enough.
-    let guess = needed_for_the_first_frames(visits, wish, &model, temperature.value);
+    let guess = needed_for_the_first_frames(visits, wish, &model, temperature);
     for surest in [guess.map(|k| k + (SUREST - k).div_ceil(2)), Some(SUREST)].into_iter().flatten() {
-        let strictest = candidate(wish, &model, temperature.value, oldest_challenge(wish), surest);
+        let strictest = candidate(wish, &model, temperature, oldest_challenge(wish), surest);
         visits.extend(eyes, &wish.setting(), &strictest).map_err(|e| CalibrateError::Visits(e.to_string()))?;
-        match pick(visits, wish, &model, temperature.value, surest, dataset) {
+        match pick(visits, wish, &model, temperature, surest, dataset) {
             Err(CalibrateError::Unreachable { .. }) if surest < SUREST => {}
-            done => return Ok((done?, temperature)),
+            done => return done,
         }
     }
     Err(CalibrateError::Visits("the strictest policy was tried and gave no answer".into()))
@@ -330,6 +371,36 @@ mod tests {
         assert!(matches!(error, CalibrateError::TooFewMinors { minors: 100, needed: 381, .. }), "{error}");
     }
 
+    /// Somebody who looks like forty, with a hint of sixteen.
+    fn doubtful(number: usize) -> Recording {
+        let (adult, minor) = (AgeEstimate::normal(40.0, 3.0), AgeEstimate::normal(14.0, 2.5));
+        let estimate = AgeEstimate::pool([(&adult, 0.97), (&minor, 0.03)]).unwrap();
+        Recording::of(number, 16, vec![Ok(GoodView { estimate, weight: 1.0, liveness: None }); 10])
+    }
+
+    #[test]
+    fn the_temperature_is_taken_that_asks_the_fewest_adults() {
+        let mut people: Vec<Recording> = (0..300).map(|k| person(k, 16, 15.0, 1.0)).collect();
+        people.extend((300..320).map(doubtful));
+        // Young adults, whose estimates reach below the threshold without a hint of anything else.
+        people.extend((0..200).map(|k| person(1000 + k, 26, 23.6 + (k % 5) as f32 / 10.0, 3.5)));
+        let visits = visits(people);
+        let at =
+            |temperature| pick(&visits, &Wish { challenge_age: Some(18), ..wish(0.05) }, "m", temperature, SUREST, "d");
+        let (low, high) = (at(1.0).unwrap(), at(3.0).unwrap());
+        assert!(asked(&high) < asked(&low), "{} {}", asked(&high), asked(&low));
+        let best = fewest_asked(vec![Ok(low), Ok(high)]).unwrap();
+        assert!((best.temperature - 3.0).abs() < 1e-6 && best.evidence.unwrap().false_accept_high < 0.05);
+    }
+
+    #[test]
+    fn a_temperature_that_cannot_keep_the_bound_is_left_out_and_told_where_none_can() {
+        let unreachable = || Err(CalibrateError::Unreachable { minors: 3, bound: 0.1, sure: 1 });
+        let kept = candidate(&wish(0.1), "m", 2.0, 25, 900);
+        assert!((fewest_asked(vec![unreachable(), Ok(kept)]).unwrap().temperature - 2.0).abs() < 1e-6);
+        assert!(matches!(fewest_asked(vec![unreachable()]).unwrap_err(), CalibrateError::Unreachable { sure: 1, .. }));
+    }
+
     #[test]
     fn eight_people_listed_sixty_times_are_eight() {
         let mut recordings: Vec<Recording> = (0..480).map(|k| person(k % 8, 15, 14.0, 2.0)).collect();
@@ -384,7 +455,7 @@ mod tests {
             weight,
             liveness: None,
         };
-        let mut views: Vec<View> = vec![Ok(view(19.0, 3.0, 0.2)); 10];
+        let mut views: Vec<View> = vec![Ok(view(19.0, 3.0, 0.1)); 10];
         views[6] = Ok(view(60.0, 2.0, 1.0));
         views.insert(2, Err(Flaw::TooDark));
         let lucky = Recording::of(0, 15, views);

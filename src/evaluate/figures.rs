@@ -55,9 +55,9 @@ pub struct Figures {
     pub confusion: Vec<Vec<usize>>,
     /// Rows: true male, female; columns: judged male, female; counts.
     pub gender_confusion: [[usize; 2]; 2],
-    /// Judged by the mean at the threshold 18.
+    /// Judged by the estimate at the threshold 18.
     pub threshold_18: Limit,
-    /// Judged by the mean at the challenge age 25.
+    /// Judged by the estimate at the challenge age 25.
     pub challenge_25: Limit,
     /// Files that could not be used.
     pub rejected: Vec<Rejected>,
@@ -71,9 +71,9 @@ pub struct SourceFigures {
     /// Error.
     #[serde(flatten)]
     pub part: Part,
-    /// Judged by the mean at the threshold 18.
+    /// Judged by the estimate at the threshold 18.
     pub threshold_18: Limit,
-    /// Judged by the mean at the challenge age 25.
+    /// Judged by the estimate at the challenge age 25.
     pub challenge_25: Limit,
 }
 
@@ -105,7 +105,7 @@ pub struct Gap {
     pub years: f64,
 }
 
-/// How the mean judges people at an age limit.
+/// How the estimate judges people at an age limit.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limit {
     /// The limit in years.
@@ -141,7 +141,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 fn error_of(reading: &Reading) -> f64 {
-    reading.sample.age.error_of(f64::from(reading.estimate.mean()))
+    reading.sample.age.error_of(f64::from(reading.estimate.years()))
 }
 
 fn part(name: &str, readings: &[&Reading]) -> Part {
@@ -161,7 +161,7 @@ fn limit(readings: &[&Reading], years: u8) -> Limit {
     let share_of = |readings: &[&Reading], low, high, wrongly: &dyn Fn(&Reading) -> bool| {
         share_of(readings.iter().copied(), Band { low, high }, wrongly)
     };
-    let over = |r: &Reading| r.estimate.mean() >= f32::from(years);
+    let over = |r: &Reading| r.estimate.years() >= f32::from(years);
     let under = |r: &Reading| !over(r);
     Limit {
         limit: years,
@@ -203,13 +203,13 @@ impl Figures {
         let mut gender_confusion = [[0; 2]; 2];
         for reading in read {
             if let Some(group) = group_of(reading) {
-                confusion[group as usize][AgeGroup::of(reading.estimate.mean()) as usize] += 1;
+                confusion[group as usize][reading.estimate.group() as usize] += 1;
             }
             if let Some(gender) = reading.sample.gender {
                 gender_confusion[gender as usize][usize::from(reading.female >= 0.5)] += 1;
             }
         }
-        let group_right = |r: &Reading| (r.person, group_of(r) == Some(AgeGroup::of(r.estimate.mean())));
+        let group_right = |r: &Reading| (r.person, group_of(r) == Some(r.estimate.group()));
         let gender_right = |r: &Reading| Some((r.person, (r.sample.gender? == Gender::Female) == (r.female >= 0.5)));
         let first = read.first()?.sample.input;
         let by_source = match readings.sources.as_slice() {
@@ -363,7 +363,7 @@ impl fmt::Display for Figures {
 
 fn write_limits(f: &mut fmt::Formatter<'_>, source: &str, a: &Limit, b: &Limit) -> fmt::Result {
     let of = if source.is_empty() { String::new() } else { format!(", {source}") };
-    writeln!(f, "\n{:<30} {:<26} challenge age 25", format!("judged by the mean{of}"), "threshold 18")?;
+    writeln!(f, "\n{:<30} {:<26} challenge age 25", format!("judged by the estimate{of}"), "threshold 18")?;
     for (name, x, y) in [
         ("0-12 accepted", a.false_accept_children, b.false_accept_children),
         ("13-15 accepted", a.false_accept_13_15, b.false_accept_13_15),

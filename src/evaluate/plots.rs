@@ -41,7 +41,7 @@ pub(super) fn density(readings: &[Reading]) -> Plot {
     for r in readings {
         // Of a range the middle: a picture has one place in the plot.
         let (first, last) = r.sample.age.ages().into_inner();
-        counts[bin((first + last) as f32 / 2.0)][bin(r.estimate.mean())] += 1;
+        counts[bin((first + last) as f32 / 2.0)][bin(r.estimate.years())] += 1;
     }
     let most = counts.iter().flatten().copied().max().unwrap_or(1).max(1) as f64;
     svg((640, 560), |area| {

@@ -126,7 +126,7 @@ fn by_frames(visits: &Visits, views: &[Vec<View>], setting: &Setting, policy: &P
         let first: Vec<&GoodView> = r.good_views().take(frames).collect();
         let pooled = AgeEstimate::pool(first.iter().map(|v| (&v.estimate, v.weight)));
         let pooled = pooled.filter(|_| first.len() == frames)?;
-        Some((r.person, r.sample.age.error_of(f64::from(pooled.mean())).abs()))
+        Some((r.person, r.sample.age.error_of(f64::from(pooled.years())).abs()))
     });
     ByFrames {
         frames,
@@ -194,7 +194,7 @@ fn try_again(
 
 /// Pearson's correlation of the errors of the first two good frames.
 fn correlation(recordings: &[Recording]) -> f64 {
-    let error = |r: &Recording, view: &GoodView| r.sample.age.error_of(f64::from(view.estimate.mean()));
+    let error = |r: &Recording, view: &GoodView| r.sample.age.error_of(f64::from(view.estimate.years()));
     let pairs: Vec<(f64, f64)> = recordings
         .iter()
         .filter_map(|r| {

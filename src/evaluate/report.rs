@@ -107,7 +107,7 @@ impl Report {
             let stated = |r: &Reading| r.estimate.tempered(temperature).at_least(threshold);
             readings.iter().filter_map(|r| Some((stated(r), truth(r)?))).collect()
         };
-        let error = |r: &Reading| r.sample.age.error_of(f64::from(r.estimate.mean())).abs();
+        let error = |r: &Reading| r.sample.age.error_of(f64::from(r.estimate.years())).abs();
         let mut order: Vec<&Reading> = readings.iter().collect();
         order.sort_by(|a, b| error(b).total_cmp(&error(a)).then_with(|| a.sample.path.cmp(&b.sample.path)));
         let worst = order
@@ -116,7 +116,7 @@ impl Report {
             .map(|r| Worst {
                 name: r.sample.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 age: r.sample.age,
-                estimate: r.estimate.mean(),
+                estimate: r.estimate.years(),
                 path: r.sample.path.clone(),
             })
             .collect();
