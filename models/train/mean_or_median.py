@@ -5,6 +5,7 @@ adults of 25 and over are asked for ID where the same share of the teenagers pas
 """
 
 import json
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ def group(years: np.ndarray) -> np.ndarray:
     return np.digitize(np.round(years), EDGES[1:-1])
 
 
-def distributions(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def distributions(pixels: Sequence[np.ndarray] | np.ndarray, rows: Iterable[int]) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(ROOT / "models" / "age-estimator.onnx"), options)

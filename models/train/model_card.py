@@ -137,6 +137,10 @@ chips by more than {n['limit_years']} years: {100 * n['contradicted_share'][0]:.
 Without them: MAE {interval(clean['mae_interval'])} years, age-group accuracy {clean['age_group_accuracy'] * 100:.1f} %, within 5 years {clean['within_5_years'] * 100:.1f} %.
 All other figures here are with all labels. In training, {n['training_contradicted']} of {n['training_chips']} labels are contradicted so (by true age {ages(n['training_by_true_age'])}) and weigh a tenth.
 """
+    statistics, pooled = (json.loads((ROOT / "models" / name).read_text()) for name in ("mean-or-median.json", "fusion.json"))
+    by_statistic = lambda name: f"| {name} | {statistics[name]['mae']:.3f} | " + " | ".join(f"{100 * share:.1f} %" for share in statistics[name]["adults_under_the_limit"]) + " |"
+    seen_again = "\n".join(f"| {name} | {v['mae']:.3f} | {v['correlation']:.2f} | {v['mae_of_both']:.3f} |" for name, v in pooled["views"].items())
+    groups_right = ", ".join(f"{100 * share:.1f} % by the {name}" for name, share in statistics["groups_right"].items()).replace("the likeliest", "the likeliest group")
     past = history.measure(ROOT / "models" / "face-detector.onnx", ROOT / "models" / "age-estimator.onnx")
     part = lambda p: f"| {p['name']} | {p['images']} | {interval(p['mae_years'])} | {interval(p['bias_years'])} | {p['within_5_years'] * 100:.1f} % |"
     limit = lambda key: f"| {key.replace('_', ' ')} | {percent(chips['threshold_18'][key])} | {percent(chips['challenge_25'][key])} |"
@@ -252,6 +256,27 @@ Detector: anchor-free, three levels (after FCOS, Tian et al. 2019), focal and Io
 net judges them; version 2 went on from version 1 (`train_detector.py --start`) with coloured light, too much and too little of it, more turn, smaller faces, and heads upside down as
 none. Near-duplicates (thumbnails that correlate above 0.97) share one side of the split. Validation images are never trained on and did not choose the
 checkpoint (the last one ships).
+
+### Mean or median
+
+The gate takes the median of the distribution for the estimated age, and the likeliest group for the group (`mean_or_median.py`, {statistics["chips"]} chips). Groups right:
+{groups_right}. Adults of 25 and over under the limit that {", ".join(f"{100 * s:.0f}" for s in statistics["passing_13_17"])} % of those of 13 to 17 pass:
+
+| estimate | MAE, years |{"".join(f" {100 * s:.0f} % pass |" for s in statistics["passing_13_17"])}
+|---|---|{"---|" * len(statistics["passing_13_17"])}
+{by_statistic("mean")}
+{by_statistic("median")}
+
+### What further frames of a visit add
+
+`fusion.py`, {pooled["chips"]} chips, MAE {pooled["mae"]:.3f} years. Errors of two views of a face go together:
+
+| the same face again | MAE | correlation of the errors | MAE of both pooled |
+|---|---|---|---|
+{seen_again}
+
+{"; ".join(f"{name}: {value:.3f}" for name, value in pooled["together"].items())}. So the gate mirrors every other frame, which
+costs nothing, and waits for no particular turn or distance.
 
 ## Changelog of the models
 
