@@ -437,9 +437,8 @@ impl Judge {
         if reading.covered.is_covered() {
             return Ok(Err(Flaw::Covered));
         }
-        let estimate = reading.age.tempered(self.policy.temperature);
         let liveness = self.liveness.as_ref().map(|model| model.read(&frame.pixels, &face.bounds)).transpose()?;
-        Ok(Ok(GoodView { estimate, weight, liveness }))
+        Ok(Ok(GoodView { estimate: reading.age, weight, liveness }))
     }
 
     /// Whether another face close by is not surely old enough. A face that cannot be judged is not surely old enough.
@@ -451,8 +450,7 @@ impl Judge {
                 return Ok(true);
             }
             let reading = self.age.read(&chip)?;
-            let estimate = reading.age.tempered(self.policy.temperature);
-            if reading.covered.is_covered() || !self.policy.surely_old_enough(&estimate) {
+            if reading.covered.is_covered() || !self.policy.surely_old_enough(&reading.age) {
                 return Ok(true);
             }
         }

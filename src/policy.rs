@@ -23,7 +23,7 @@ pub struct Policy {
     /// P(age < T) from which on a visit ends in `Deny` instead of `Refer`. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deny_confidence: Option<f32>,
-    /// Temperature of the estimates: above 1, small doubts count more; 1 changes nothing. `agegate calibrate` chooses it.
+    /// Temperature at which P(age >= T) is read off an estimate: above 1, small doubts count more; 1 changes nothing. `agegate calibrate` chooses it.
     #[serde(default = "one")]
     pub temperature: f32,
     /// Identity of the age model that this policy was made for. Another model: the gate does not start.
@@ -113,15 +113,40 @@ impl Policy {
         format!("T{}/C{}/{}", self.threshold_age, self.challenge_age, &blake3::hash(text.as_bytes()).to_hex()[..8])
     }
 
-    /// Whether an estimate, already at the policy's temperature, is surely old enough.
+    /// How sure an estimate is of the threshold age: P(age >= T) at the policy's temperature, which `confidence` is compared with.
+    #[must_use]
+    pub fn sureness(&self, estimate: &AgeEstimate) -> f32 {
+        estimate.tempered(self.temperature).at_least(self.threshold_age)
+    }
+
+    /// Whether an estimate is surely old enough. The estimate is the model's: only how sure it is goes by the temperature, which
+    /// would lean the estimated age itself to the middle of all ages.
     #[must_use]
     pub fn surely_old_enough(&self, estimate: &AgeEstimate) -> bool {
-        estimate.at_least(self.threshold_age) >= self.confidence && estimate.years() >= f32::from(self.challenge_age)
+        self.sureness(estimate) >= self.confidence && estimate.years() >= f32::from(self.challenge_age)
     }
 
     /// Whether an estimate is surely that of a minor, where the policy knows `Deny`.
     #[must_use]
     pub fn surely_minor(&self, estimate: &AgeEstimate) -> bool {
-        self.deny_confidence.is_some_and(|limit| 1.0 - estimate.at_least(self.threshold_age) >= limit)
+        self.deny_confidence.is_some_and(|limit| 1.0 - self.sureness(estimate) >= limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_temperature_makes_an_estimate_less_sure_and_nobody_older() {
+        let policy = |temperature| Policy { temperature, ..Policy::shipped() };
+        let seventeen = AgeEstimate::normal(17.0, 2.0);
+        let (cold, hot) = (policy(1.0), policy(4.0));
+        let forty = AgeEstimate::normal(40.0, 8.0);
+        assert!(hot.sureness(&forty) < cold.sureness(&forty));
+        // Read at the temperature, the tail up to a hundred years would make an adult of any age of him.
+        let lenient = Policy { confidence: 0.01, challenge_age: 18, ..hot };
+        assert!(seventeen.tempered(4.0).years() > seventeen.years());
+        assert!(!lenient.surely_old_enough(&seventeen));
     }
 }

@@ -470,7 +470,7 @@ impl VisitTracker {
             outcome,
             reason,
             band: pooled.as_ref().map(|p| p.group()),
-            confidence: pooled.as_ref().map(|p| p.at_least(self.policy.threshold_age)),
+            confidence: pooled.as_ref().map(|p| self.policy.sureness(p)),
             liveness: last.living(&self.policy),
             frames: watch.frames(),
             attempt: watch.attempt,

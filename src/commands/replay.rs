@@ -60,7 +60,7 @@ pub fn run(args: &ReplayArgs) -> Outcome {
                             "years {:.1} P(>={}) {:.3}{}",
                             estimate.years(),
                             policy.threshold_age,
-                            estimate.at_least(policy.threshold_age),
+                            policy.sureness(estimate),
                             living.map_or_else(String::new, |p| format!(" P(living) {p:.3}"))
                         )
                     }

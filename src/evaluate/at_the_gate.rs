@@ -10,7 +10,7 @@ use super::{
     people::{Thumbnail, count, people, person_means, share_of_people},
     progress_bar,
     statistics::Interval,
-    visits::{Recording, Setting, View, decide},
+    visits::{Recording, Setting, decide},
 };
 use crate::{
     age::AgeGroup,
@@ -104,11 +104,8 @@ impl Visits {
         setting: &Setting,
         policy: &Policy,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let open: Vec<&mut Recording> = self
-            .recordings
-            .par_iter_mut()
-            .filter(|r| decision(r, &r.tempered(policy.temperature), setting, policy).is_none())
-            .collect();
+        let open: Vec<&mut Recording> =
+            self.recordings.par_iter_mut().filter(|r| decision(r, setting, policy).is_none()).collect();
         let bar = progress_bar(open.len() as u64, "visits that take longer");
         open.into_par_iter().try_for_each(|recording| {
             bar.inc(1);
@@ -121,9 +118,9 @@ impl Visits {
 }
 
 /// The gate's decision about a visit of its own: nobody has tried before.
-fn decision(recording: &Recording, views: &[View], setting: &Setting, policy: &Policy) -> Option<Outcome> {
+fn decision(recording: &Recording, setting: &Setting, policy: &Policy) -> Option<Outcome> {
     let mut tracker = VisitTracker::new(setting.visit, recording.policy(policy));
-    decide(&mut tracker, views, std::time::Duration::ZERO).map(|d| d.outcome)
+    decide(&mut tracker, recording.views(), std::time::Duration::ZERO).map(|d| d.outcome)
 }
 
 /// A decided visit.
@@ -143,19 +140,13 @@ pub struct Judged<'a> {
 
 /// The gate's decisions under a policy. `views` are those of the recordings at the policy's temperature.
 #[must_use]
-pub fn judge<'a>(
-    recordings: &'a [Recording],
-    views: &[Vec<View>],
-    setting: &Setting,
-    policy: &Policy,
-) -> Vec<Judged<'a>> {
+pub fn judge<'a>(recordings: &'a [Recording], setting: &Setting, policy: &Policy) -> Vec<Judged<'a>> {
     recordings
         .par_iter()
-        .zip(views)
-        .map(|(recording, views)| Judged {
+        .map(|recording| Judged {
             sample: &recording.sample,
             person: recording.person,
-            let_in: decision(recording, views, setting, policy) == Some(Outcome::Allow),
+            let_in: decision(recording, setting, policy) == Some(Outcome::Allow),
             asked_to_live: policy.liveness.is_some() && recording.has_surroundings(),
             refused: recording.refused(),
         })

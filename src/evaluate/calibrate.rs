@@ -16,7 +16,7 @@ use super::{
     people::count,
     statistics::share,
     temperature::{Case, Temperature, fit_temperature},
-    visits::{Setting, View},
+    visits::Setting,
 };
 use crate::{
     config::{
@@ -272,8 +272,7 @@ fn pick(
 ) -> Result<Policy, CalibrateError> {
     let (hard, adults) = (bands::hard_minors(wish.threshold_age), bands::adults(wish.threshold_age));
     let setting = wish.setting();
-    let views: Vec<Vec<View>> = visits.recordings.iter().map(|r| r.tempered(temperature)).collect();
-    let judged = |policy: &Policy| judge(&visits.recordings, &views, &setting, policy);
+    let judged = |policy: &Policy| judge(&visits.recordings, &setting, policy);
     let challenges = wish.challenge_age.unwrap_or(wish.threshold_age)..=oldest_challenge(wish);
     let candidates = challenges.filter_map(|challenge| {
         let policy = |thousandths| candidate(wish, model, temperature, challenge, thousandths);
@@ -329,7 +328,12 @@ pub fn dataset_hash(samples: &[Sample]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{age::AgeEstimate, evaluate::visits::Recording, policy::GoodView, quality::Flaw};
+    use crate::{
+        age::AgeEstimate,
+        evaluate::visits::{Recording, View},
+        policy::GoodView,
+        quality::Flaw,
+    };
 
     /// A person who is seen ten times alike.
     fn person(number: usize, age: u32, mean: f32, deviation: f32) -> Recording {
@@ -462,7 +466,7 @@ mod tests {
         let policy = Policy { confidence: 0.80, ..candidate(&wish(0.1), "m", 1.0, 25, 800) };
         let judged_by = |visit: VisitConfig| {
             let setting = Wish { visit, ..wish(0.1) }.setting();
-            judge(std::slice::from_ref(&lucky), &[lucky.tempered(1.0)], &setting, &policy)[0].let_in
+            judge(std::slice::from_ref(&lucky), &setting, &policy)[0].let_in
         };
         assert!(judged_by(VisitConfig::default()));
         assert!(!judged_by(VisitConfig { most_frames: 6, ..VisitConfig::default() }));

@@ -15,7 +15,7 @@ use super::{
     people::{count, person_means, share_of_people},
     progress_bar,
     statistics::{Interval, bootstrap_mean},
-    visits::{Recording, Setting, View, decide, leave},
+    visits::{Recording, Setting, decide, leave},
 };
 use crate::{
     age::AgeEstimate,
@@ -98,12 +98,11 @@ pub fn measure(
     let frames = setting.visit.most_frames.max(COUNTS[COUNTS.len() - 1]);
     let longest = Setting { visit: exactly(&setting.visit, frames), ..*setting };
     visits.extend(eyes, &longest, &never())?;
-    let views: Vec<Vec<View>> = visits.recordings.iter().map(|r| r.tempered(policy.temperature)).collect();
-    let judged = judge(&visits.recordings, &views, setting, policy);
+    let judged = judge(&visits.recordings, setting, policy);
     let bound = policy.evidence.as_ref().map_or(1.0, |e| e.max_false_accept);
     let samples: Vec<Sample> = visits.recordings.iter().map(|r| r.sample.clone()).collect();
     let at_the_gate = evidence(&judged, &visits.sources, values, bound, dataset_hash(&samples));
-    let by_frames = COUNTS.iter().map(|count| by_frames(visits, &views, setting, policy, *count)).collect();
+    let by_frames = COUNTS.iter().map(|count| by_frames(visits, setting, policy, *count)).collect();
     Ok(VisitFigures {
         policy: statement,
         people: count(visits.recordings.iter().map(|r| r.person)),
@@ -119,9 +118,9 @@ fn exactly(visit: &VisitSettings, frames: usize) -> VisitSettings {
     VisitSettings { good_frames: frames, most_frames: frames, ..*visit }
 }
 
-fn by_frames(visits: &Visits, views: &[Vec<View>], setting: &Setting, policy: &Policy, frames: usize) -> ByFrames {
+fn by_frames(visits: &Visits, setting: &Setting, policy: &Policy, frames: usize) -> ByFrames {
     let exact = Setting { visit: exactly(&setting.visit, frames), ..*setting };
-    let judged = judge(&visits.recordings, views, &exact, policy);
+    let judged = judge(&visits.recordings, &exact, policy);
     let errors = visits.recordings.iter().filter_map(|r| {
         let first: Vec<&GoodView> = r.good_views().take(frames).collect();
         let pooled = AgeEstimate::pool(first.iter().map(|v| (&v.estimate, v.weight)));
@@ -181,7 +180,7 @@ fn try_again(
         };
         let Some(mut recording) = again else { return Ok(None) };
         recording.extend(eyes, picture, setting, policy)?;
-        let Some(decision) = decide(&mut tracker, &recording.tempered(policy.temperature), now) else {
+        let Some(decision) = decide(&mut tracker, recording.views(), now) else {
             return Ok(None);
         };
         if decision.outcome == Outcome::Allow {

@@ -282,8 +282,6 @@ fn escape(text: &str) -> String {
 }
 
 fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, temperature: f32) -> TradeOff {
-    let judged: Vec<Reading> =
-        readings.iter().map(|r| Reading { estimate: r.estimate.tempered(temperature), ..r.clone() }).collect();
     let steps = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
     let points = steps
         .into_iter()
@@ -293,7 +291,7 @@ fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, tempera
                 challenge_age,
                 confidence,
                 deny_confidence: None,
-                temperature: 1.0,
+                temperature,
                 model: None,
                 liveness: None,
                 evidence: None,
@@ -303,9 +301,9 @@ fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, tempera
                 confidence,
                 false_accept: bands::minors_by_age(threshold_age)
                     .into_iter()
-                    .map(|b| AcceptByAge { ages: b.label(), share: share_of(&judged, b, lets_in) })
+                    .map(|b| AcceptByAge { ages: b.label(), share: share_of(readings, b, lets_in) })
                     .collect(),
-                false_reject: share_of(&judged, bands::adults(threshold_age), |r| !lets_in(r)),
+                false_reject: share_of(readings, bands::adults(threshold_age), |r| !lets_in(r)),
             }
         })
         .collect();

@@ -44,10 +44,9 @@ impl<'a> Case<'a> {
         Self { views, age: recording.sample.age, person: recording.person }
     }
 
-    /// As the gate pools them: each view at the temperature, then the weighted mean.
+    /// As the gate reads them: the weighted mean, at the temperature.
     fn pooled(&self, temperature: f32) -> Option<AgeEstimate> {
-        let tempered: Vec<(AgeEstimate, f32)> = self.views.iter().map(|(e, w)| (e.tempered(temperature), *w)).collect();
-        AgeEstimate::pool(tempered.iter().map(|(e, w)| (e, *w)))
+        AgeEstimate::pool(self.views.iter().copied()).map(|pooled| pooled.tempered(temperature))
     }
 
     fn cost(&self, temperature: f32) -> f64 {

@@ -35,7 +35,7 @@ pub struct Setting {
     pub liveness: LivenessMode,
 }
 
-/// What one frame showed, its estimate at temperature 1; or what was wrong.
+/// What one frame showed, or what was wrong.
 pub type View = Result<GoodView, Flaw>;
 
 /// One person before the simulated camera, for one visit. Frames are made as they are needed, the same ones always.
@@ -130,7 +130,7 @@ impl Recording {
                 let view = self.look(eyes, picture, setting)?;
                 self.views.push(view);
             }
-            if show(&mut tracker, &self.views[k], policy.temperature, k, Duration::ZERO).is_some() {
+            if show(&mut tracker, &self.views[k], k, Duration::ZERO).is_some() {
                 break;
             }
         }
@@ -168,6 +168,12 @@ impl Recording {
         }
     }
 
+    /// All views so far.
+    #[must_use]
+    pub fn views(&self) -> &[View] {
+        &self.views
+    }
+
     /// The good views so far.
     pub fn good_views(&self) -> impl Iterator<Item = &GoodView> {
         self.views.iter().filter_map(|v| v.as_ref().ok())
@@ -178,17 +184,6 @@ impl Recording {
     pub fn refused(&self) -> [f64; 2] {
         [1, 2].map(|k| self.light[k] as f64 / self.light[0].max(1) as f64)
     }
-
-    /// The recording at a temperature, for judging it again and again.
-    #[must_use]
-    pub fn tempered(&self, temperature: f32) -> Vec<View> {
-        self.views.iter().map(|view| tempered(view, temperature)).collect()
-    }
-}
-
-fn tempered(view: &View, temperature: f32) -> View {
-    let at = |view: &GoodView| GoodView { estimate: view.estimate.tempered(temperature), ..*view };
-    view.as_ref().map(at).map_err(|flaw| *flaw)
 }
 
 /// Half as bright.
@@ -208,25 +203,23 @@ fn frames_in_time(visit: &VisitSettings) -> usize {
 }
 
 /// Shows a frame to the gate's own tracker.
-fn show(tracker: &mut VisitTracker, view: &View, temperature: f32, k: usize, from: Duration) -> Option<Decision> {
-    let view = tempered(view, temperature);
+fn show(tracker: &mut VisitTracker, view: &View, k: usize, from: Duration) -> Option<Decision> {
     let bounds = BoundingBox { x0: 200.0, y0: 100.0, x1: 350.0, y1: 300.0 };
     // Not at zero: the first frame of all must be later than nothing.
     let at = from + BETWEEN_FRAMES * (k as u32 + 1);
     tracker
         .observe(Sighting {
             at,
-            nearest: Some(SeenFace { bounds, view, points: None }),
+            nearest: Some(SeenFace { bounds, view: view.clone(), points: None }),
             doubtful_companion: false,
             several: false,
         })
         .decision
 }
 
-/// The decision of the gate's own tracker about a visit, whose views are at the policy's temperature already; the tracker
-/// goes on where it was, at the given time. `None` only for a visit whose frames were not made to its end.
+/// The decision of the gate's own tracker about a visit; the tracker goes on where it was, at the given time. `None` only for a visit whose frames were not made to its end.
 pub fn decide(tracker: &mut VisitTracker, views: &[View], from: Duration) -> Option<Decision> {
-    (0..views.len()).find_map(|k| show(tracker, &views[k], 1.0, k, from))
+    (0..views.len()).find_map(|k| show(tracker, &views[k], k, from))
 }
 
 /// The person goes: frames without anybody until the visit is over. The time after that.
