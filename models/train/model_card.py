@@ -282,6 +282,8 @@ costs nothing, and waits for no particular turn or distance.
 
 | version | what is new |
 |---|---|
+| age estimator 4 | a third round on plain faces |
+| liveness 2 | a crop of the head beside the two; five times the scenes, most of them photos as they are; scales of its activations, for integers |
 | age estimator 3 | a second round on plain faces; tells covered mouths and eyes; scales of its activations, for integers |
 | face detector 3 | the weights of version 2 with the scales of its activations |
 | liveness 1 | first version, not converged |
