@@ -15,6 +15,8 @@ PRINTS = ("paper", "card", "glossy", "halftone", "mask")
 SCREENS = ("phone", "tablet", "monitor")
 DRAWINGS = ("sketch", "statue", "posterised", "cartoon")
 KINDS = PRINTS + SCREENS + DRAWINGS
+# Share of screens of which nothing but the picture is in view.
+FILLS_THE_VIEW = 0.5
 SKINS = np.array([[236, 198, 172], [219, 172, 140], [186, 134, 100], [140, 96, 70], [92, 62, 48]], np.float32)
 
 
@@ -203,16 +205,17 @@ def sheet(kind: str, x: np.ndarray, rng: np.random.Generator, face: float) -> tu
     return x, (int(rim[0]), int(rim[1]))
 
 
-def panel(kind: str, x: np.ndarray, rng: np.random.Generator, face: float) -> tuple[np.ndarray, int, tuple]:
+def panel(kind: str, x: np.ndarray, rng: np.random.Generator, face: float, fills: bool = False) -> tuple[np.ndarray, int, tuple]:
     """What a screen shows, sent out as light, the height of the bar above, and the bezel: left, top, right, bottom."""
     temperature = np.exp(rng.normal(0, 0.09))
     pale = grey(x)[..., None]
-    x = pale + (x - pale) * np.float32(rng.uniform(0.8, 1.5))
-    x = 255 * (np.clip(x, 0, 255) / 255) ** np.float32(np.exp(rng.normal(0.05, 0.18)))
+    # A phone's display shows more colour and contrast than there was.
+    x = pale + (x - pale) * np.float32(rng.uniform(1.0, 1.9) if fills else rng.uniform(0.8, 1.5))
+    x = 255 * (np.clip(x, 0, 255) / 255) ** np.float32(np.exp(rng.normal(0.2 if fills else 0.05, 0.18)))
     x = x * np.array([1 / temperature, 1, temperature * np.exp(abs(rng.normal(0, 0.06)))], np.float32)
-    x = x * np.float32(np.exp(rng.uniform(-0.45, 0.25))) + np.float32(rng.uniform(0, 24))
+    x = x * np.float32(np.exp(rng.uniform(-0.45, 0.25))) + np.float32(rng.uniform(0, 8 if fills else 24))
     bar = 0
-    if rng.random() < 0.25:  # black bars, a title, buttons
+    if not fills and rng.random() < 0.25:  # black bars, a title, buttons
         bar = int(face * rng.uniform(0.1, 1.5))
         x = bordered(x, (0, bar, 0, bar * rng.uniform(0.5, 1.5)), [rng.choice([4, 12, 240])] * 3)
     bezel = face * {"phone": rng.uniform(0.02, 0.12), "tablet": rng.uniform(0.08, 0.3), "monitor": rng.uniform(0.04, 0.25)}[kind]
@@ -250,12 +253,12 @@ def glare(shape, rng: np.random.Generator) -> np.ndarray:
     return cv2.GaussianBlur(light, (0, 0), max(1.0, w * np.exp(rng.uniform(np.log(0.005), np.log(0.12)))))
 
 
-def held_up(quad_from: np.ndarray, face_box: np.ndarray, face: float, centre, rng: np.random.Generator) -> np.ndarray:
-    """The homography of a flat thing, turned about three axes, that brings its face to `centre` at height `face`."""
+def held_up(quad_from: np.ndarray, face_box: np.ndarray, face: float, centre, rng: np.random.Generator, turned: float = 1.0) -> np.ndarray:
+    """The homography of a flat thing, turned about three axes (`turned` times as far as it might be), that brings its face to `centre` at height `face`."""
     scale = face / (face_box[3] - face_box[1])
     middle = np.array([(face_box[0] + face_box[2]) / 2, (face_box[1] + face_box[3]) / 2])
-    roll = np.radians(np.clip(rng.normal(0, 7), -25, 25))
-    yaw, pitch = np.radians(np.clip(rng.normal(0, 16, 2), -45, 45))
+    roll = turned * np.radians(np.clip(rng.normal(0, 7), -25, 25))
+    yaw, pitch = turned * np.radians(np.clip(rng.normal(0, 16, 2), -45, 45))
     rotation = cv2.Rodrigues(np.array([0, 0, roll]))[0] @ cv2.Rodrigues(np.array([0, yaw, 0]))[0] @ cv2.Rodrigues(np.array([pitch, 0, 0]))[0]
     distance = face * rng.uniform(3.0, 9.0)
     corners = np.column_stack([(quad_from - middle) * scale, np.zeros(4)]) @ rotation.T
@@ -336,6 +339,8 @@ def attack_scene(kind: str, material: Material, rng: np.random.Generator) -> tup
         medium_kind = kind
     if kind == "mask":
         return mask_scene(material, rng, face)
+    if medium_kind in SCREENS and kind not in DRAWINGS and rng.random() < FILLS_THE_VIEW:
+        return filling_scene(kind, material, rng, face)
     width, height, centre = canvas_of(rng, face)
     # The content at a resolution of its own: a print or a file may hold less than the camera sees.
     detail = face * rng.uniform(0.7, 1.25)
@@ -349,6 +354,25 @@ def attack_scene(kind: str, material: Material, rng: np.random.Generator) -> tup
     if medium_kind in SCREENS:
         return screen_scene(medium_kind, picture, box, back, face, centre, material, rng)
     return print_scene(medium_kind, picture, box, back, face, centre, rng)
+
+
+def filling_scene(kind: str, material: Material, rng: np.random.Generator, face: float) -> tuple[np.ndarray, np.ndarray]:
+    """A screen so near that the picture on it fills the view: no edge but perhaps one, no grid, no hand. What is left is a picture that
+    was taken before, smaller than the camera would see the place, and colours as a display makes them."""
+    picture, box, _ = content(material, rng, face * rng.uniform(0.4, 0.9), np.full(4, rng.uniform(1.5, 2.6)))
+    if rng.random() < 0.6:
+        quality = int(rng.integers(50, 95))
+        picture = cv2.imdecode(cv2.imencode(".jpg", np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR).astype(np.float32)
+    unit = box[3] - box[1]
+    cx, cy = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    h, w = picture.shape[:2]
+    reach = np.minimum(np.array([cx, cy, w - cx, h - cy]) / unit * 0.97, 1.42)
+    if rng.random() < 0.35:
+        reach[rng.integers(4)] += rng.uniform(0.05, 0.5)
+    left, up, right, down = reach
+    width, height = max(24, round((left + right) * face)), max(24, round((up + down) * face))
+    back = background(material, rng, width, height, face)
+    return screen_scene(kind, picture, box, back, face, np.array([left * face, up * face]), material, rng, fills=True)
 
 
 def print_scene(kind, picture, box, back, face, centre, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -408,14 +432,14 @@ def combine(x, alpha, matrix, size, scale, back, box, face, rng) -> tuple[np.nda
     return scene, result
 
 
-def screen_scene(kind, picture, box, back, face, centre, material, rng) -> tuple[np.ndarray, np.ndarray]:
+def screen_scene(kind, picture, box, back, face, centre, material, rng, fills: bool = False) -> tuple[np.ndarray, np.ndarray]:
     unit = box[3] - box[1]
-    picture, bar, bezel = panel(kind, picture, rng, unit)
+    picture, bar, bezel = panel(kind, picture, rng, unit, fills)
     box = box + np.array([0, bar, 0, bar], np.float32)
     h, w = picture.shape[:2]
     left, top, right, bottom = (max(1, int(v)) for v in bezel)
     corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
-    matrix = held_up(corners, box, face, centre, rng)
+    matrix = held_up(corners, box, face, centre, rng, 0.35 if fills else 1.0)
     size = (back.shape[1], back.shape[0])
     big = (size[0] * 2, size[1] * 2)
     double = np.diag([2.0, 2.0, 1.0]) @ matrix
@@ -431,12 +455,12 @@ def screen_scene(kind, picture, box, back, face, centre, material, rng) -> tuple
     # A grid finer than the lens resolves is weak, and weaker yet behind a protective film.
     per_pixel = across / face
     depth = float(rng.uniform(0.3, 1.0) * np.exp(-0.35 * max(0.0, per_pixel - 0.7)))
-    if rng.random() < 0.45:  # nothing to see of it, as in most real frames of phones
+    if fills or rng.random() < 0.45:  # nothing to see of it, as in most real frames of phones
         depth *= rng.uniform(0.0, 0.3)
     warped = gridded(warped, rng, rows, columns, depth)
     warped = cv2.resize(warped, size, interpolation=cv2.INTER_AREA)
     # Near the lens a phone is out of focus, and what is behind is dark: the exposure follows the bright screen.
-    if rng.random() < 0.55:
+    if rng.random() < (0.8 if fills else 0.55):
         warped = cv2.GaussianBlur(warped, (0, 0), rng.uniform(0.5, 1.9))
     if rng.random() < 0.3:
         rows_on = np.arange(size[1], dtype=np.float32)
@@ -447,10 +471,10 @@ def screen_scene(kind, picture, box, back, face, centre, material, rng) -> tuple
         warped = warped * band.astype(np.float32)[:, None, None]
     yy, xx = np.mgrid[0 : size[1], 0 : size[0]].astype(np.float32)
     warped = warped * (1 + rng.normal(0, 0.12) * (xx / size[0] - 0.5) + rng.normal(0, 0.12) * (yy / size[1] - 0.5))[..., None]
-    if rng.random() < 0.45:
+    if rng.random() < (0.12 if fills else 0.45):
         light = glare((size[1], size[0]), rng)[..., None] * np.float32(rng.uniform(0.04, 0.6))
         warped = warped + 240 * light
-    if rng.random() < 0.35:
+    if rng.random() < (0.1 if fills else 0.35):
         mirror = cv2.GaussianBlur(back[:, ::-1], (0, 0), 1 + face * 0.03)
         warped = warped + mirror * rng.uniform(0.02, 0.15)
     dark = np.float32(rng.uniform(0.05, 1.0) if rng.random() < 0.6 else 1.0)
@@ -470,7 +494,7 @@ def screen_scene(kind, picture, box, back, face, centre, material, rng) -> tuple
         scene = scene + cv2.GaussianBlur(warped * glass, (0, 0), face * rng.uniform(0.08, 0.3)) * rng.uniform(0.02, 0.12)
     quad = through(np.array([[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]]), matrix)
     low, high = quad.min(0), quad.max(0)
-    if rng.random() < 0.5 and kind != "monitor":
+    if rng.random() < (0.1 if fills else 0.5) and kind != "monitor":
         t = rng.uniform(0.1, 1.0)
         spot = [[-left, h * t], [w + right, h * t], [w * t, h + bottom]][rng.integers(3)]
         x0, y0 = through(np.array([spot]), matrix)[0]

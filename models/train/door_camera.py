@@ -10,7 +10,7 @@ from living import grey
 
 
 def _lens(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if rng.random() < 0.06:  # out of focus, or in motion
+    if rng.random() < 0.04:  # out of focus, or in motion
         if rng.random() < 0.5:
             x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.9, 1.8))
         else:
@@ -20,7 +20,7 @@ def _lens(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             end = np.array([np.cos(angle), np.sin(angle)]) * length / 2
             cv2.line(kernel, tuple((length / 2 - end).astype(int).tolist()), tuple((length / 2 + end).astype(int).tolist()), 1.0, 1)
             x = cv2.filter2D(x, -1, kernel / max(1.0, kernel.sum()), borderType=cv2.BORDER_REFLECT)
-    sigma = rng.uniform(0.0, 0.75)
+    sigma = rng.uniform(0.0, 0.65)
     return cv2.GaussianBlur(x, (0, 0), sigma) if sigma > 0.3 else x
 
 

@@ -24,7 +24,7 @@ SCALES = (2.7, 1.5, 0.9)
 BLOCK = 500
 KINDS = ("live",) + attacks.KINDS
 # Half of the scenes are of living people; screens and prints before drawings.
-WEIGHTS = np.array([0.5] + [0.034, 0.034, 0.034, 0.034, 0.034] + [0.08, 0.05, 0.05] + [0.0375] * 4)
+WEIGHTS = np.array([0.5] + [0.034, 0.034, 0.034, 0.034, 0.034] + [0.13, 0.06, 0.06] + [0.0375] * 4)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
