@@ -46,7 +46,7 @@ lint: packages
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
 	$(CARGO) clippy --release --locked --package agegate-link --package agegate-kernels --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib --package agegate-link
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib --package agegate-link --package agegate-kernels
 
 # Needs onnxruntime and numpy (models/train/requirements.txt) for the comparison.
 bench: packages

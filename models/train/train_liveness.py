@@ -33,7 +33,8 @@ def load(side_of_split: str, limit: int | None = None) -> tuple[np.ndarray, np.n
     """Crops `[N, S, S, 3 * all scales]`, kinds, the peer's logits and the block's number, of every finished block: only what the gate
     would judge at all, by the limits of `[quality]`. The crops are a view of planes, `[N, C, S, S]`, as the net wants them."""
     columns: tuple[list, list, list, list] = ([], [], [], [])
-    for path in [p for p in sorted(FOLDER.glob(f"{side_of_split}-[0-9][0-9][0-9].npz"))][:limit]:
+    paths = sorted(FOLDER.glob(f"{side_of_split}-[0-9][0-9][0-9].npz"))
+    for path in paths[:: max(1, len(paths) // (limit or len(paths)))][:limit]:
         stored = np.load(path)
         pixels = stored["pixels"]
         judged = fit_to_judge(pixels[..., -3:])
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--peer", type=float, default=0.6, help="weight of the peer's opinion")
     parser.add_argument("--name", default="liveness")
     parser.add_argument("--start", help="checkpoint whose averaged weights to start from")
-    parser.add_argument("--blocks", type=int, help="use only so many blocks")
+    parser.add_argument("--blocks", type=int, help="use only so many blocks, spread over all")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
