@@ -96,6 +96,12 @@ impl Config {
         self.policy.clone().unwrap_or_else(|| Policy::of(self.shipped_policy))
     }
 
+    /// What works, and is likely not what is wanted: key, and what to do.
+    #[must_use]
+    pub fn notes(&self) -> Vec<(&'static str, String)> {
+        rules::notes(self)
+    }
+
     /// What is wrong: by the table, and where that finds nothing, between the values.
     fn faults(&self) -> Vec<Fault> {
         let values = match toml::Table::try_from(self) {
