@@ -2,15 +2,17 @@
 # Proves that the README's first command works on a bare Debian: a root folder by debootstrap, in it only what the README names
 # (make and Rust), a fresh clone, and then the command.
 #   sh scripts/bare_test.sh [COMMAND] [SUITE]       `demo` (the default), `test`, or `both`; this machine's own suite, or another
+#   sh scripts/bare_test.sh root [SUITE]            only the root and what the README names; fails where they cannot be had here
 # Suite, mirror and how the network is reached are those of this machine. The root stays in target/bare/, and is used again.
 set -eu
 cd "$(dirname "$0")/.."
 command="${1:-demo}"
 case "$command" in
 demo | test) commands="$command" ;;
+root) commands="" ;;
 both) commands="demo test" ;;
 *)
-	echo "usage: sh scripts/bare_test.sh [demo|test|both] [SUITE]" >&2
+	echo "usage: sh scripts/bare_test.sh [demo|test|both|root] [SUITE]" >&2
 	exit 2
 	;;
 esac
@@ -29,7 +31,7 @@ fi
 root="$PWD/target/bare/$suite"
 # Never remove what is mounted in it.
 unmount() {
-	for place in dev/shm dev proc; do
+	for place in dev/shm dev/pts dev proc; do
 		if grep -q " $root/$place " /proc/self/mounts; then umount "$root/$place"; fi
 	done
 }
@@ -57,6 +59,8 @@ fi
 mkdir -p "$root/dev/shm"
 mount --bind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/dev/shm"
+# apt logs through a terminal of its own.
+if grep -q " /dev/pts " /proc/self/mounts; then mount --bind /dev/pts "$root/dev/pts"; fi
 mount -t proc proc "$root/proc"
 # How this machine reaches the network: names, proxies, certificates.
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
@@ -76,6 +80,12 @@ inside 'apt-get update -qq && apt-get install -y -qq make rustc-web cargo-web >/
 	echo "$suite has no rustc-web and cargo-web; trying rustc and cargo" >&2
 	inside 'apt-get install -y -qq make rustc cargo >/dev/null'
 }
+least="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+found="$(inside 'cargo --version' | sed 's/cargo \([0-9.]*\).*/\1/')"
+if [ "$(printf '%s\n%s\n' "$least" "$found" | sort -V | head -n 1)" != "$least" ]; then
+	echo "$suite has cargo $found, and agegate needs $least or newer: the README's commands cannot be tried with its own packages" >&2
+	exit 1
+fi
 # A network that speaks for the registries with a certificate of its own is this machine's affair, not the README's.
 if [ -s /etc/ssl/certs/ca-certificates.crt ] && [ -d "$root/etc/ssl/certs" ]; then
 	cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
@@ -83,6 +93,9 @@ fi
 if test -d "$HOME/.cargo" && test -f "$HOME/.cargo/config.toml"; then
 	mkdir -p "$root/root/.cargo"
 	cp "$HOME/.cargo/config.toml" "$root/root/.cargo/"
+fi
+if [ "$command" = root ]; then
+	exit 0
 fi
 rm -rf "$root/root/agegate"
 git clone --quiet --no-hardlinks . "$root/root/agegate"

@@ -24,11 +24,11 @@ fi
 
 least="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
 if ! command -v cargo >/dev/null 2>&1; then
-	echo "cargo is missing. Install Rust $least or newer: from https://rustup.rs, or on Debian 12: apt-get install rustc-web cargo-web" >&2
+	echo "cargo is missing. Install Rust $least or newer: from https://rustup.rs, or on Debian 12 and 13: apt-get install rustc-web cargo-web" >&2
 	exit 1
 fi
 found="$(cargo --version | sed 's/cargo \([0-9.]*\).*/\1/')"
 if [ "$(printf '%s\n%s\n' "$least" "$found" | sort -V | head -n 1)" != "$least" ]; then
-	echo "cargo $found is too old: agegate needs $least or newer. Get it from https://rustup.rs, or on Debian 12: apt-get install rustc-web cargo-web" >&2
+	echo "cargo $found is too old: agegate needs $least or newer. Get it from https://rustup.rs, or on Debian 12 and 13: apt-get install rustc-web cargo-web" >&2
 	exit 1
 fi

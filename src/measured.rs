@@ -57,6 +57,20 @@ pub struct PolicyEvidence {
     pub sources: Vec<GroupShare>,
 }
 
+impl PolicyEvidence {
+    /// The figures in a line.
+    fn in_words(&self) -> String {
+        format!(
+            "{:.2} % of {} people of {} let in, at most {:.2} % with 95 % confidence; {:.1} % of adults asked for ID",
+            self.false_accept * 100.0,
+            self.false_accept_people,
+            self.false_accept_ages,
+            self.false_accept_high * 100.0,
+            self.false_reject * 100.0
+        )
+    }
+}
+
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
@@ -253,6 +267,11 @@ impl MeasuredWith {
         }
     }
 
+    /// The same where no living face is asked for.
+    fn without_liveness(&self) -> Self {
+        Self { liveness: None, ..self.clone() }
+    }
+
     /// What differs from other values: each key with both.
     #[must_use]
     pub fn differences(&self, now: &Self) -> Vec<String> {
@@ -320,19 +339,23 @@ pub fn liveness_statement(policy: &Policy, now: &MeasuredWith) -> Option<String>
 pub fn statement(policy: &Policy, now: &MeasuredWith) -> String {
     let basis = match &policy.evidence {
         None => "no figures with it: run `agegate calibrate`".into(),
-        Some(e) => match e.measured_with.differences(now).as_slice() {
-            [] => format!(
-                "{:.2} % of {} people of {} let in, at most {:.2} % with 95 % confidence; {:.1} % of adults asked for ID",
-                e.false_accept * 100.0,
-                e.false_accept_people,
-                e.false_accept_ages,
-                e.false_accept_high * 100.0,
-                e.false_reject * 100.0
-            ),
-            differences => {
-                format!("its figures do not hold for these values: {}; run `agegate calibrate`", differences.join("; "))
+        Some(e) => {
+            // Asking for a living face as well lets nobody more in: the figures of the ages stay bounds.
+            let asks_more = e.measured_with.liveness.is_none() && now.liveness.is_some();
+            let now = if asks_more { &now.without_liveness() } else { now };
+            match (e.measured_with.differences(now).as_slice(), asks_more) {
+                ([], false) => e.in_words(),
+                ([], true) => format!(
+                    "{}; measured without asking for a living face, by which nobody more is let in and more adults are asked for ID: \
+                     how many, `agegate calibrate --config FILE --dataset DIR --attacks DIR` with this configuration measures",
+                    e.in_words()
+                ),
+                (differences, _) => {
+                    let differences = differences.join("; ");
+                    format!("its figures do not hold for these values: {differences}; run `agegate calibrate`")
+                }
             }
-        },
+        }
     };
     format!(
         "{} and over at P >= {}, challenge age {}; {basis}",
@@ -424,15 +447,20 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_ages_do_not_hold_where_living_faces_are_asked_for_otherwise() {
+    fn figures_of_ages_say_so_where_living_faces_were_not_asked_for_and_do_not_hold_where_they_were_otherwise() {
         let asked = LivenessPolicy { confidence: 0.9, temperature: 1.0, offset: 0.0, model: None, evidence: None };
-        let measured = Policy::shipped().evidence.unwrap().measured_with;
-        let other = match measured.liveness {
-            None => Policy { liveness: Some(asked), ..Policy::shipped() },
-            Some(_) => Policy { liveness: None, ..Policy::shipped() },
+        let with = |measured: Option<LivenessMeasuredWith>, liveness: Option<LivenessPolicy>| {
+            let mut policy = Policy { liveness, ..Policy::shipped() };
+            policy.evidence.as_mut().unwrap().measured_with.liveness = measured;
+            statement(&policy, &now(&policy, &Config::default()))
         };
-        let line = statement(&other, &now(&other, &Config::default()));
-        assert!(line.contains("do not hold") && line.contains("`liveness.confidence` is"), "{line}");
+        let measured = LivenessMeasuredWith::now(&asked, "net/1");
+        let line = with(None, Some(asked.clone()));
+        assert!(line.contains("measured without asking for a living face") && line.contains("asked for ID;"), "{line}");
+        for (measured, liveness) in [(measured.clone(), None), (measured, Some(asked))] {
+            let line = with(Some(measured), liveness);
+            assert!(line.contains("do not hold") && line.contains("`liveness."), "{line}");
+        }
     }
 
     #[test]

@@ -275,7 +275,7 @@ impl RunFile {
     pub fn claim_in(folder: &Path, config_path: &Path, config: &Config) -> Result<Self, RuntimeError> {
         let config_path = settled(config_path);
         let path = folder.join(file_name(&config_path));
-        taken(&config_path, config)?;
+        taken(folder, &config_path, config)?;
         if let Some(before) = read(&path) {
             clear_keeper(&before);
         }
@@ -297,7 +297,7 @@ impl RunFile {
     /// [`RuntimeError::Taken`].
     pub fn taken(&self, config: &Config) -> Result<(), RuntimeError> {
         let path = self.running.lock().unwrap_or_else(PoisonError::into_inner).config.clone();
-        taken(&path, config)
+        taken(self.path.parent().unwrap_or(Path::new("/")), &path, config)
     }
 
     /// Notes every relay that may be driven from now on.
@@ -348,10 +348,10 @@ impl RunFile {
 }
 
 /// Whether another living gate has this configuration, or a line of it. The drivers do not ask the kernel, all of them, so
-/// that two lanes on one board would open each other's door.
-fn taken(config_path: &Path, config: &Config) -> Result<(), RuntimeError> {
+/// that two lanes on one board would open each other's door. Simulated lines are files of the run-time directory, `folder`.
+fn taken(folder: &Path, config_path: &Path, config: &Config) -> Result<(), RuntimeError> {
     let mine = held(config);
-    for other in every() {
+    for (place, other) in found() {
         if other.gate_condition() == Condition::Gone || other.gate.pid == this_pid() {
             continue;
         }
@@ -359,13 +359,15 @@ fn taken(config_path: &Path, config: &Config) -> Result<(), RuntimeError> {
             other.relays.iter().map(RelayConfig::from).find(|line| {
                 line.driver != RelayDriver::Simulated && super::relay::maybe_same_line(line, &config.relay)
             });
-        let clash =
-            other.devices.lines.iter().find_map(|theirs| Some((theirs, mine.iter().find(|m| m.may_be(theirs))?)));
+        let same_files = place == folder;
+        let mut theirs = other.devices.lines.iter().filter(|line| same_files || !line.is_simulated());
+        let clash = theirs.find_map(|theirs| Some((theirs, mine.iter().find(|m| m.may_be(theirs))?)));
         let what = match (other.config == config_path, relay, clash) {
             (_, Some(line), _) => format!("pin {}", line.pin),
             (true, None, _) => "this configuration's relay".into(),
             (false, None, Some((theirs, mine))) => {
-                format!("line {} (`{}` there, `{}` here)", theirs.line, theirs.key, mine.key)
+                let kind = if theirs.is_simulated() { "simulated line" } else { "line" };
+                format!("{kind} {} (`{}` there, `{}` here)", theirs.line, theirs.key, mine.key)
             }
             (false, None, None) => continue,
         };
@@ -384,6 +386,11 @@ pub fn last(config_path: &Path) -> Option<Running> {
 /// Every gate that left a file, living or not.
 #[must_use]
 pub fn every() -> Vec<Running> {
+    found().into_iter().map(|(_, running)| running).collect()
+}
+
+/// The same, each with the folder of its file.
+fn found() -> Vec<(PathBuf, Running)> {
     let mut found = Vec::new();
     for folder in readable_folders() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
@@ -391,7 +398,8 @@ pub fn every() -> Vec<Running> {
             let name = p.file_name().unwrap_or_default().to_string_lossy();
             name.starts_with("gate-") && name.ends_with(".json")
         };
-        found.extend(entries.filter_map(|e| Some(e.ok()?.path())).filter(is_ours).filter_map(|p| read(&p)));
+        let files = entries.filter_map(|e| Some(e.ok()?.path())).filter(is_ours);
+        found.extend(files.filter_map(|path| Some((folder.clone(), read(&path)?))));
     }
     found
 }

@@ -84,6 +84,8 @@ pub enum Alarm {
     HeldOpen,
     /// The cover was opened: nothing opens until a person has reset it.
     Tamper,
+    /// The camera could not be got back: somebody has to look after it.
+    CameraLost,
 }
 
 /// How the gate is, as its loop sees it each time around.

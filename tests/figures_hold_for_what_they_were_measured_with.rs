@@ -66,6 +66,27 @@ fn check_names_a_setting_of_the_visit_or_of_the_quality_that_is_another_one() {
 }
 
 #[test]
+fn figures_of_age_hold_where_a_living_face_is_asked_for_too_and_say_what_they_leave_out() {
+    let folder = tempfile::tempdir().unwrap();
+    policy(folder.path(), |text| text);
+    let figures = policy_line(folder.path(), "");
+    let figures = figures.split("; ").nth(1).unwrap();
+    for mode in ["passive", "turn"] {
+        let line = policy_line(folder.path(), &format!("[liveness]\nmode = {mode:?}\n"));
+        for part in [
+            figures,
+            "measured without asking for a living face",
+            "`agegate calibrate --config FILE --dataset DIR --attacks DIR`",
+        ] {
+            assert!(line.contains(part) && !line.contains("do not hold"), "{mode}: {part}: {line}");
+        }
+    }
+    // Another value is another gate, whatever is asked of the face.
+    let line = policy_line(folder.path(), "[liveness]\nmode = \"passive\"\n[visit]\ngood_frames = 2\n");
+    assert!(line.contains("do not hold") && line.contains("`good_frames`"), "{line}");
+}
+
+#[test]
 fn the_journal_says_it_too() {
     let folder = tempfile::tempdir().unwrap();
     let config = write_config(folder.path(), "[visit]\nmost_frames = 20\n");

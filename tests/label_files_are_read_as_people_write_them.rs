@@ -153,3 +153,18 @@ fn a_file_that_links_lead_back_to_counts_once() {
     assert!(said.contains("30_0_0_1.png: leads to") && said.contains("counted already"), "{said}");
     assert_eq!(ages(folder.path()), own(&[("20_0_0_1.png", "20")]), "where it lies, not where a link is");
 }
+
+#[test]
+fn a_line_that_names_no_picture_is_told_with_the_line_and_the_path() {
+    let folder = set("path,age\nnotes.png,17\n");
+    std::fs::write(folder.path().join("set/notes.png"), "no picture at all").unwrap();
+    let output = agegate(folder.path(), &["evaluate", "--dataset", "set"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = ["labels.csv:2: ", "set/notes.png: not a picture that can be read"];
+    assert!(expected.iter().all(|part| said.contains(part)) && !said.contains("no face"), "{said}");
+    // Beside one that can be read.
+    std::fs::write(folder.path().join("set/labels.csv"), "path,age\nnotes.png,17\na.png,30\n").unwrap();
+    let (_, printed) = evaluate(folder.path());
+    assert!(expected.iter().all(|part| printed.contains(part)), "{printed}");
+}

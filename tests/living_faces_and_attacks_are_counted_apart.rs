@@ -68,8 +68,36 @@ fn attacks_are_counted_by_kind_and_the_living_apart_with_no_ages_at_all() {
     let screen = &liveness["apcer"]["screen"];
     assert_eq!((screen["value"].as_f64(), screen["frames"].as_u64()), (Some(0.0), Some(11)));
     assert_eq!(json["liveness_faceless"]["screen"], 1);
+    assert_eq!(json["liveness_living"], serde_json::json!({ "frames": 40, "visits": 4 }));
+    let row = printed.lines().find(|line| line.starts_with("living, taken for an attack")).unwrap();
+    let numbers: Vec<&str> = row.split_whitespace().skip(5).collect();
+    assert_eq!((numbers[0], row.matches(" 4 ").count()), ("40", 1), "{row}");
     assert!(printed.contains("screen: no face found in 1 pictures: counted as not let in"), "{printed}");
     assert!(json.get("mae_years").is_none(), "no ages were read");
+}
+
+#[test]
+fn an_instrument_of_which_no_picture_can_be_read_is_told_and_not_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    attacks(folder.path());
+    policy(folder.path());
+    let statue = folder.path().join("attacks/statue");
+    std::fs::create_dir(&statue).unwrap();
+    std::fs::write(statue.join("a.jpg"), "no picture").unwrap();
+    std::fs::write(statue.join("b.jpg"), "none either").unwrap();
+    for mut arguments in [vec!["evaluate"], vec!["calibrate", "--out", "chosen.toml"]] {
+        arguments.extend(["--attacks", "attacks", "--policy", "policy.toml"]);
+        let output = agegate(folder.path(), &arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("none of the 2 pictures of \"statue\" can be read") && said.contains("a.jpg"), "{said}");
+    }
+    assert!(!folder.path().join("chosen.toml").exists());
+    // One that can be read is enough: the other is told among what was not used.
+    close_view("adult").save(statue.join("c.png")).unwrap();
+    let (printed, json) = evaluate(folder.path(), &[]);
+    assert_eq!(json["liveness"]["apcer"]["statue"]["frames"], 1);
+    assert!(printed.contains("2 files could not be used") && printed.contains("b.jpg"), "{printed}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{
-    Daemon, agegate,
+    Daemon, agegate, agegate_in_time,
     door_unit::{EXIT, drive, line, press, write_unit},
     run_folder, text,
 };
@@ -63,6 +63,30 @@ fn each_opens_its_own_door_and_outlives_the_other() {
     assert!(!refused.status.success() && text(&refused.stderr).contains("a gate runs"), "{}", text(&refused.stderr));
     press(folder, 6);
     first.wait_for("simulated relay energised");
+    first.kill();
+}
+
+#[test]
+fn a_simulated_line_of_the_other_is_refused_by_its_number_and_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_unit(folder, &[("nobody", 600)], "", &format!("[inputs]\nexit = {}\n", line(EXIT)));
+    let lane1 = lane(folder, "lane1", &[("/log\"", "/lane1/log\"")]);
+    drive(folder, EXIT, "1");
+    let mut first = Daemon::start(&["run"], &lane1);
+    first.wait_for("agegate 0.1.0 runs");
+    lane(folder, "lane2", &[("/log\"", "/lane2/log\""), ("exit = ", "staff = ")]);
+    let output = agegate_in_time(folder, &["run", "--config", "lane2.toml"]);
+    let said = text(&output.stderr);
+    let expected = [
+        format!("process {}", first.child.id()),
+        "lane1.toml".into(),
+        format!("simulated line {EXIT} (`inputs.exit` there, `inputs.staff` here)"),
+    ];
+    assert!(!output.status.success() && expected.iter().all(|part| said.contains(part)), "{said}");
+    // What reads the line now would read another level than the gate that has it.
+    let checked = text(&agegate(folder, &["check", "--config", "lane2.toml"]).stdout);
+    assert!(checked.contains("note  inputs.staff: line 6 is in use by the gate that runs"), "{checked}");
     first.kill();
 }
 

@@ -103,3 +103,48 @@ fn check_fails_where_run_would_not_start() {
     let printed = text(&output.stdout);
     assert!(printed.lines().filter(|l| l.starts_with("FAIL")).count() >= 3, "{printed}");
 }
+
+#[test]
+fn check_looks_at_a_liveness_model_before_the_day_on_which_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |more: &str| {
+        let config = write_config(folder.path(), more);
+        let output = agegate(folder.path(), &["check", "--config", config.to_str().unwrap()]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, printed) = check("[models]\nliveness = \"models/livenes.onnx\"\n");
+    let line = printed.lines().find(|l| l.contains("livenes.onnx")).unwrap_or_else(|| panic!("{printed}"));
+    assert!(code == Some(1) && line.starts_with("FAIL  models.liveness: "), "{printed}");
+    let (code, printed) = check(&format!("[models]\nliveness = {:?}\n", common::bluish_net()));
+    assert!(
+        code == Some(0) && printed.contains("ok    models.liveness: ") && printed.contains("not in use"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_turn_of_the_head_at_few_frames_a_second_is_noted_by_check_and_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let turn = "[liveness]\nmode = \"turn\"\n";
+    let config = write_config(folder.path(), turn);
+    let at = |rate: &str| {
+        let text =
+            std::fs::read_to_string(&config).unwrap().replacen("[camera]\n", &format!("[camera]\nrate = {rate}\n"), 1);
+        let path = folder.path().join("at.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let checked =
+        |path: &std::path::Path| text(&agegate(folder.path(), &["check", "--config", path.to_str().unwrap()]).stdout);
+    let printed = checked(&at("10.0"));
+    assert!(!printed.contains("note  camera.rate"), "{printed}");
+    let slow = at("5.0");
+    let printed = checked(&slow);
+    assert!(
+        printed.contains("note  camera.rate: with `liveness.mode` \"turn\"") && printed.contains("docs/turn.md"),
+        "{printed}"
+    );
+    let mut daemon = common::Daemon::start(&["run"], &slow);
+    daemon.wait_for("camera.rate: with `liveness.mode` \"turn\"");
+    daemon.kill();
+}

@@ -2,6 +2,8 @@
 
 use std::{
     error::Error,
+    io::{ErrorKind, Read, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,6 +15,7 @@ use tokio::sync::watch;
 use crate::{
     broker,
     config::{self, Config, table},
+    counts,
     files::{self, Durable},
     fleet,
     gate_status::Seen,
@@ -26,6 +29,8 @@ use crate::{
 /// How often the textfile is written.
 const TEXTFILE_EVERY: Duration = Duration::from_secs(15);
 
+/// Longest wait for an answer of this computer's own.
+const ASKING: Duration = Duration::from_secs(2);
 /// Longest wait for the broker's answer in `check`.
 const CHECK_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -183,14 +188,16 @@ async fn check(path: &Path) -> Result<bool, Box<dyn Error>> {
             )),
         },
     );
-    let state = State::open(&config.state.folder, &config.gate, Duration::ZERO);
+    let folder = config.state.folder.display();
     tell(
         "state",
-        match state {
-            Ok(state) => Ok(format!("{}, sent up to record {}", config.state.folder.display(), state.cursor().seq)),
+        match State::peek(&config.state.folder, &config.gate) {
+            Ok(Some(cursor)) => Ok(format!("{folder}, sent up to record {}", cursor.seq)),
+            Ok(None) => Ok(format!("{folder}, nothing sent yet")),
             Err(error) => Err(error.to_string()),
         },
     );
+    tell("metrics", check_metrics(&config));
     tell("broker", check_broker(&config).await);
     Ok(good)
 }
@@ -204,7 +211,67 @@ fn check_log(config: &Config) -> Result<String, String> {
         queue::names::open(&path).map_err(|e| format!("{}: {e}{hint}", path.display()))?;
     }
     let records = queue::head(folder).map_or_else(|| "no record yet".into(), |head| format!("{head} records"));
-    Ok(format!("{}, {} files, {records}", folder.display(), names.len()))
+    let found = format!("{}, {} files, {records}", folder.display(), names.len());
+    let (mut cursor, mut faults) = (queue::Cursor::default(), Vec::new());
+    loop {
+        let read = queue::look(folder, &cursor, &queue::Landmarks::default()).map_err(|e| e.to_string())?;
+        let notices = read.items.iter().filter_map(|item| match &item.what {
+            queue::What::Notice(notice) if notice.is_fault() => Some(counts::describe(notice)),
+            _ => None,
+        });
+        faults.extend(notices);
+        faults.extend(read.tail.map(|tail| tail.to_string()));
+        match read.items.last() {
+            Some(last) => cursor = last.after.clone(),
+            None => break,
+        }
+    }
+    match faults.as_slice() {
+        [] => Ok(found),
+        [only] => Err(format!("{found}; it is not whole: {only}")),
+        [first, ..] => Err(format!("{found}; it is not whole: {first}; and {} more", faults.len() - 1)),
+    }
+}
+
+/// Whether metrics can be given where they are asked for. A link that runs has its port already.
+fn check_metrics(config: &Config) -> Result<String, String> {
+    let metrics = &config.metrics;
+    let mut found = Vec::new();
+    if let Ok(address) = metrics.listen.parse::<SocketAddr>() {
+        found.push(match std::net::TcpListener::bind(address) {
+            Ok(_) => format!("{address} is free"),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && is_ours(address, &config.gate) => {
+                format!("{address} is in use by the link that runs")
+            }
+            Err(error) => return Err(format!("`metrics.listen`: {address}: {error}")),
+        });
+    }
+    if let Some(path) = &metrics.textfile {
+        let wrong = |what: &dyn std::fmt::Display| format!("`metrics.textfile`: {}: {what}", path.display());
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        if !folder.is_dir() {
+            return Err(wrong(&format!("there is no folder {}", folder.display())));
+        }
+        if path.is_dir() {
+            return Err(wrong(&"this is a folder, expected a file's name"));
+        }
+        files::writable(folder).map_err(|error| wrong(&error))?;
+        found.push(format!("textfile {}", path.display()));
+    }
+    Ok(if found.is_empty() { "none".into() } else { found.join(", ") })
+}
+
+/// Whether the link of this gate answers at an address.
+fn is_ours(address: SocketAddr, gate: &str) -> bool {
+    let answer = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect_timeout(&address, ASKING)?;
+        stream.set_read_timeout(Some(ASKING))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let mut text = String::new();
+        stream.take(1 << 20).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    answer().is_ok_and(|text| text.contains(&format!("agegate_up{{gate=\"{gate}\"}}")))
 }
 
 async fn check_broker(config: &Config) -> Result<String, String> {

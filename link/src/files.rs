@@ -36,6 +36,18 @@ pub fn read_text(path: &Path, most: u64) -> std::io::Result<String> {
     String::from_utf8(read(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "not UTF-8 text"))
 }
 
+/// Whether files can be made in a folder, or it could be made itself; nothing is.
+///
+/// # Errors
+/// What the system says, or that something else stands there.
+pub fn writable(folder: &Path) -> std::io::Result<()> {
+    let there = folder.ancestors().find(|place| place.symlink_metadata().is_ok()).unwrap_or(folder);
+    if !there.is_dir() {
+        return Err(Error::new(ErrorKind::NotADirectory, format!("{} is no folder", there.display())));
+    }
+    Ok(rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?)
+}
+
 /// Whether a file waits until the medium has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durable {

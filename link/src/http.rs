@@ -101,7 +101,7 @@ pub fn troubles(view: &View) -> Vec<String> {
     if !view.seen.in_use() {
         troubles.push(format!("gate: {}", view.seen.state()));
     }
-    troubles.extend(view.log_trouble.iter().map(|what| format!("log: {what}")));
+    troubles.extend(view.trouble_with_the_log().iter().map(|what| format!("log: {what}")));
     if !view.connected {
         troubles.push(format!("broker: {}", view.broker_trouble.as_deref().unwrap_or("not connected yet")));
     }

@@ -22,13 +22,16 @@ use crate::{
     counts::Counts,
     discovery,
     gate_status::Seen,
-    queue::{self, Item, QueueError},
+    queue::{self, Item, QueueError, Tail},
     state::{State, StateError},
     topics::{self, Topics},
 };
 
 /// How long a connection may take to be made, and a message to be acknowledged.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what is no record may stand at the log's end before it is told: a record is whole in milliseconds, and a gate that
+/// starts after a power cut notes at once what was torn.
+const TAIL_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the gate's status file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -69,6 +72,8 @@ pub struct View {
     pub head: Option<u64>,
     /// Why the log cannot be read, if it cannot.
     pub log_trouble: Option<String>,
+    /// What stands at the log's end that is no record, and does not go away.
+    pub tail_trouble: Option<String>,
     /// Whether the broker is connected.
     pub connected: bool,
     /// Why not.
@@ -83,6 +88,14 @@ pub struct View {
     pub started: Timestamp,
 }
 
+impl View {
+    /// What is wrong with the log, as far as no record of it says so.
+    #[must_use]
+    pub fn trouble_with_the_log(&self) -> Option<&String> {
+        self.log_trouble.as_ref().or(self.tail_trouble.as_ref())
+    }
+}
+
 /// A view that others can look at while the link runs.
 #[derive(Clone, Debug)]
 pub struct Shared(Arc<Mutex<View>>);
@@ -95,6 +108,7 @@ impl Shared {
             sent: 0,
             head: None,
             log_trouble: None,
+            tail_trouble: None,
             connected: false,
             broker_trouble: None,
             connections: 0,
@@ -125,6 +139,8 @@ pub struct Link {
     state: State,
     shared: Shared,
     looked: Option<Instant>,
+    /// What stands at the log's end, and since when.
+    tail: Option<(Tail, Instant)>,
 }
 
 impl Link {
@@ -140,7 +156,7 @@ impl Link {
         options.set_last_will(LastWill::new(topics.named("link"), will, QoS::AtLeastOnce, true));
         let state = State::open(&config.state.folder, &config.gate, Duration::from_secs(config.broker.resend_seconds))?;
         let shared = Shared::new(state.counts().clone());
-        Ok(Self { config, topics, options, client_id, state, shared, looked: None })
+        Ok(Self { config, topics, options, client_id, state, shared, looked: None, tail: None })
     }
 
     /// What others may look at.
@@ -241,8 +257,11 @@ impl Link {
             _ => self.state.cursor().clone(),
         };
         loop {
-            let items = match queue::next(&folder, &reading, self.state.landmarks()) {
-                Ok(items) => self.readable(items),
+            let items = match queue::look(&folder, &reading, self.state.landmarks()) {
+                Ok(found) => {
+                    self.follow_tail(found.tail);
+                    self.readable(found.items)
+                }
                 Err(error) => self.unreadable(&error),
             };
             for part in items.chunks(usize::from(WINDOW)) {
@@ -290,11 +309,12 @@ impl Link {
             told.chain = Some(sent);
         }
         if !more {
-            let seen = self.shared.with(|view| view.seen.clone());
-            let mark = mark(&seen, self.state.counts());
+            let (seen, trouble) = self.shared.with(|view| (view.seen.clone(), view.trouble_with_the_log().cloned()));
+            let mark = mark(&seen, self.state.counts(), trouble.as_deref());
             let due = told.at.is_none_or(|at| at.elapsed() >= Duration::from_secs(self.config.status.every_seconds));
             if due || told.mark.as_ref() != Some(&mark) {
-                let payload = topics::status(&self.config, &seen, self.state.counts(), self.state.cursor());
+                let payload =
+                    topics::status(&self.config, &seen, self.state.counts(), self.state.cursor(), trouble.as_deref());
                 notices.push(self.put(client, "status", payload, true).await?);
                 (told.mark, told.at) = (Some(mark), Some(Instant::now()));
             }
@@ -361,6 +381,24 @@ impl Link {
         self.shared.with(|view| view.log_trouble = trouble);
     }
 
+    /// Remembers what stands at the log's end, and tells of it once it has stood there for too long to be a record that is written.
+    fn follow_tail(&mut self, tail: Option<Tail>) {
+        let since = self.tail.take().filter(|(before, _)| Some(before) == tail.as_ref()).map(|(_, since)| since);
+        self.tail = tail.map(|tail| (tail, since.unwrap_or_else(Instant::now)));
+        let trouble = self
+            .tail
+            .as_ref()
+            .filter(|(_, since)| since.elapsed() >= TAIL_PATIENCE)
+            .map(|(tail, _)| format!("decision log {}: {tail}", self.config.log.folder.display()));
+        match (self.shared.with(|view| std::mem::replace(&mut view.tail_trouble, trouble.clone())), trouble) {
+            (None, Some(now)) => {
+                log::warn!("{now}; a gate that starts notes what a power cut tore, else somebody put it there");
+            }
+            (Some(_), None) => log::info!("the log ends in a record again"),
+            _ => {}
+        }
+    }
+
     fn readable(&self, items: Vec<Item>) -> Vec<Item> {
         if self.shared.with(|view| view.log_trouble.take()).is_some() {
             log::info!("the log can be read again");
@@ -387,9 +425,9 @@ struct Told {
 }
 
 /// By what a status is another one; times and counters of frames alone are not.
-type Mark = (String, Option<String>, Option<String>, Vec<String>, Option<u64>, u64);
+type Mark = (String, Option<String>, Option<String>, Vec<String>, Option<u64>, u64, Option<String>);
 
-fn mark(seen: &Seen, counts: &Counts) -> Mark {
+fn mark(seen: &Seen, counts: &Counts, log_trouble: Option<&str>) -> Mark {
     let file = seen.file();
     (
         seen.state().to_owned(),
@@ -398,6 +436,7 @@ fn mark(seen: &Seen, counts: &Counts) -> Mark {
         file.map(|f| f.alarms.clone()).unwrap_or_default(),
         counts.last.as_ref().map(|last| last.seq),
         counts.faults,
+        log_trouble.map(str::to_owned),
     )
 }
 

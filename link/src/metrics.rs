@@ -122,6 +122,11 @@ fn of_the_log(t: &mut Text, view: &View) {
     t.one("agegate_log_records_missed_total", "counter", help, c.missed);
     t.one("agegate_log_events_unlogged_total", "counter", "Events that the gate could not write.", c.unlogged);
     t.flag("agegate_log_readable", "Whether the link can read the log.", view.log_trouble.is_none());
+    t.flag(
+        "agegate_log_ends_well",
+        "Whether the log ends in a record, and not in something else.",
+        view.tail_trouble.is_none(),
+    );
     if let Some(head) = view.head {
         t.one("agegate_log_last_record", "gauge", "Number of the last record in the log.", head);
         let waiting = head.saturating_sub(view.sent);

@@ -70,34 +70,56 @@ pub struct State {
     synced: Option<Instant>,
 }
 
+fn path(folder: &Path, gate: &str) -> PathBuf {
+    folder.join(format!("{gate}.json"))
+}
+
+fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> StateError {
+    move |source| StateError::Io { path: path.into(), action, source }
+}
+
+/// What a file holds; `None` where there is none.
+fn read(path: &Path) -> Result<Option<Kept>, StateError> {
+    let damaged = |what: String| StateError::Damaged { path: path.into(), what };
+    let bytes = match files::read(path, 4_000_000) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(path, "reading")(error)),
+    };
+    let kept: Kept = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+    match kept.format {
+        FORMAT => Ok(Some(kept)),
+        other => Err(damaged(format!("format {other}, expected {FORMAT}"))),
+    }
+}
+
 impl State {
     /// Reads the state of a folder, which is made if need be.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn open(folder: &Path, gate: &str, resend: Duration) -> Result<Self, StateError> {
-        let path = folder.join(format!("{gate}.json"));
-        let io = |action| move |source, path: &Path| StateError::Io { path: path.into(), action, source };
-        std::fs::create_dir_all(folder).map_err(|e| io("making the folder")(e, folder))?;
-        let kept = match files::read(&path, 4_000_000) {
-            Ok(bytes) => {
-                let damaged = |what: String| StateError::Damaged { path: path.clone(), what };
-                let kept: Kept = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
-                match kept.format {
-                    FORMAT => kept,
-                    other => return Err(damaged(format!("format {other}, expected {FORMAT}"))),
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept {
-                format: FORMAT,
-                cursor: Cursor::default(),
-                safe: Cursor::default(),
-                landmarks: Landmarks::default(),
-                counts: Counts::default(),
-            },
-            Err(error) => return Err(io("reading")(error, &path)),
-        };
+        let path = path(folder, gate);
+        std::fs::create_dir_all(folder).map_err(io(folder, "making the folder"))?;
+        let kept = read(&path)?.unwrap_or_else(|| Kept {
+            format: FORMAT,
+            cursor: Cursor::default(),
+            safe: Cursor::default(),
+            landmarks: Landmarks::default(),
+            counts: Counts::default(),
+        });
         Ok(Self { path, kept, resend, recent: VecDeque::new(), synced: None })
+    }
+
+    /// Up to where the broker has taken the log, by a state that may be another link's: nothing is made or changed. `None` where
+    /// there is none yet, and where it could be kept.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub fn peek(folder: &Path, gate: &str) -> Result<Option<Cursor>, StateError> {
+        let found = read(&path(folder, gate))?;
+        files::writable(folder).map_err(io(folder, "writing there"))?;
+        Ok(found.map(|kept| kept.cursor))
     }
 
     /// Up to where the broker has taken the log.

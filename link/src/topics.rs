@@ -90,7 +90,7 @@ pub fn chain(gate: &str, cursor: &Cursor, counts: &Counts) -> Vec<u8> {
 
 /// How the gate is.
 #[must_use]
-pub fn status(config: &Config, seen: &Seen, counts: &Counts, cursor: &Cursor) -> Vec<u8> {
+pub fn status(config: &Config, seen: &Seen, counts: &Counts, cursor: &Cursor, log_trouble: Option<&str>) -> Vec<u8> {
     let file = seen.file();
     let head = crate::queue::head(&config.log.folder);
     bytes(&json!({
@@ -114,6 +114,7 @@ pub fn status(config: &Config, seen: &Seen, counts: &Counts, cursor: &Cursor) ->
         },
         "openings": counts.acts.get("opened").copied().unwrap_or(0),
         "chain_faults": counts.faults,
+        "log_trouble": log_trouble,
         "sent": cursor.seq,
         "waiting": head.map(|head| head.saturating_sub(cursor.seq)),
     }))

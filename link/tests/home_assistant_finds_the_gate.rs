@@ -126,7 +126,7 @@ fn every_template_reads_what_the_status_has() {
     let config = Config::parse("gate = \"a\"\n", Path::new("l.toml")).unwrap();
     let seen = agegate_link::gate_status::Seen::None;
     let counts = agegate_link::counts::Counts::default();
-    let payload = topics::status(&config, &seen, &counts, &agegate_link::queue::Cursor::default());
+    let payload = topics::status(&config, &seen, &counts, &agegate_link::queue::Cursor::default(), None);
     let status: Value = serde_json::from_slice(&payload).unwrap();
     let message = message();
     let mut read = 0;

@@ -122,7 +122,9 @@ fn expressions(value: &serde_json::Value) -> Vec<String> {
 fn healthz_names_what_is_not_well() {
     let mut broker = Mosquitto::start();
     let folder = tempfile::tempdir().unwrap();
-    Log::new(&folder.path().join("log")).visits(1);
+    let receiver = Receiver::start(&broker, "office");
+    let mut log = Log::new(&folder.path().join("log"));
+    log.visits(1);
     let port = free_port();
     let more = format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n");
     let _link = Running::start(&["run"], &configure(folder.path(), &broker, "door", &more));
@@ -149,6 +151,15 @@ fn healthz_names_what_is_not_well() {
         }
     });
     wait(&["200 OK", "\r\n\r\nok\n"]);
+    // What stands at the end and is no record is told before the gate writes the next one.
+    log.raw(b"rubbish\n");
+    wait(&["503", "its end is no record: 7 bytes"]);
+    receiver.wait("agegate/door/status", 30, |found| {
+        found.last().is_some_and(|p| p["log_trouble"].as_str().is_some_and(|what| what.contains("no record")))
+    });
+    log.visits(1);
+    wait(&["200 OK"]);
+    receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["log_trouble"].is_null()));
     broker.kill();
     wait(&["503", "broker: "]);
     broker.up();

@@ -105,6 +105,28 @@ fn a_line_that_is_no_record_is_told_in_its_place() {
 }
 
 #[test]
+fn what_stands_at_the_end_and_is_no_record_is_seen_before_the_next_one_comes() {
+    let (folder, mut log) = log();
+    let tail = |reader: &Reader| queue::look(folder.path(), &reader.cursor, &reader.landmarks).unwrap().tail;
+    let mut reader = Reader::default();
+    assert_eq!(tail(&reader), None);
+    log.visits(2);
+    reader.read(folder.path());
+    assert_eq!(tail(&reader), None);
+    let offset = std::fs::metadata(log.path()).unwrap().len();
+    for (bytes, seen) in [(&b"rub"[..], 3), (b"bish\n", 7), (b"\0\0\0", 10)] {
+        log.raw(bytes);
+        assert_eq!(reader.read(folder.path()), (vec![], vec![]));
+        let found = tail(&reader).unwrap();
+        assert_eq!((found.file.as_str(), found.offset, found.bytes), ("decisions-2026-03-01-000.jsonl", offset, seen));
+    }
+    log.raw(b"\n");
+    log.visits(1);
+    assert_eq!(reader.read(folder.path()).0, [3]);
+    assert_eq!(tail(&reader), None);
+}
+
+#[test]
 fn a_record_that_was_taken_out_or_changed_is_told() {
     let (folder, mut log) = log();
     log.visits(6);

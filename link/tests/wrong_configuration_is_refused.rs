@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Log, Mosquitto, configure, link, text, write_status};
+use common::{Log, Mosquitto, Running, configure, free_port, link, text, write_status};
 use serde_json::json;
 
 #[test]
@@ -45,6 +45,47 @@ fn check_names_what_works_and_what_does_not() {
     std::fs::write(broker.path("gate.password"), "another\n").unwrap();
     let said = text(&link(folder.path(), &["check", "--config", config]).stdout);
     assert!(said.contains("broker     WRONG"), "{said}");
+}
+
+#[test]
+fn check_makes_nothing_looks_at_the_metrics_and_reads_the_whole_log() {
+    let broker = Mosquitto::start();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut log = Log::new(&folder.join("log"));
+    log.visits(2);
+    write_status(folder, json!({}));
+    let check = |metrics: &str| {
+        let config = configure(folder, &broker, "door", &format!("[metrics]\n{metrics}\n"));
+        let output = link(folder, &["check", "--config", config.to_str().unwrap()]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let port = free_port();
+    let listen = format!("listen = \"127.0.0.1:{port}\"");
+    let (code, said) = check(&listen);
+    assert!(code == Some(0) && said.contains(&format!("metrics    ok      127.0.0.1:{port} is free")), "{said}");
+    assert!(said.contains("nothing sent yet") && !folder.join("state").exists(), "it has only looked: {said}");
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let (code, said) = check(&listen);
+    assert!(code == Some(1) && said.contains("metrics    WRONG   `metrics.listen`: 127.0.0.1"), "{said}");
+    drop(taken);
+    let (code, said) = check("listen = \"\"\ntextfile = \"nowhere/agegate.prom\"");
+    assert!(code == Some(1) && said.contains("`metrics.textfile`") && said.contains("there is no folder"), "{said}");
+    let running = configure(folder, &broker, "door", &format!("[metrics]\n{listen}\n"));
+    let mut daemon = Running::start(&["run"], &running);
+    daemon.wait_for("connected to the broker");
+    let (code, said) = check(&listen);
+    assert!(code == Some(0) && said.contains("is in use by the link that runs"), "{said}");
+    daemon.kill();
+    log.raw(b"rubbish\n");
+    let (code, said) = check(&listen);
+    assert!(
+        code == Some(1) && said.contains("log        WRONG") && said.contains("its end is no record: 7 bytes"),
+        "{said}"
+    );
+    log.visits(1);
+    let (code, said) = check(&listen);
+    assert!(code == Some(1) && said.contains("log        WRONG") && said.contains("it is not whole"), "{said}");
 }
 
 #[test]

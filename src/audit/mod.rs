@@ -141,7 +141,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
     },
-    /// An alarm of the door unit began or ended.
+    /// An alarm of the door unit or the camera began or ended.
     Alarm {
         /// Which.
         alarm: Alarm,
@@ -224,7 +224,7 @@ impl std::fmt::Display for Act {
     }
 }
 
-/// What a door unit raises an alarm for.
+/// What an alarm is raised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alarm {
@@ -234,6 +234,8 @@ pub enum Alarm {
     HeldOpen,
     /// The cover of the unit was opened.
     Tamper,
+    /// The camera is lost, and was not got back by trying and resetting it.
+    CameraLost,
 }
 
 impl std::fmt::Display for Alarm {
@@ -242,6 +244,7 @@ impl std::fmt::Display for Alarm {
             Self::Forced => "forced",
             Self::HeldOpen => "held-open",
             Self::Tamper => "tamper",
+            Self::CameraLost => "camera-lost",
         })
     }
 }

@@ -16,6 +16,9 @@ use crate::frame::Frame;
 const REOPEN_PAUSE: Duration = Duration::from_millis(500);
 /// Time with broken frames and no good one after which the camera counts as lost. Some cameras break most of their frames.
 const BROKEN_FOR: Duration = Duration::from_secs(3);
+/// Tries in a row without a frame after which somebody has to look after a camera, whatever kind it is. The door stays shut, and
+/// the tries go on.
+pub const GIVEN_UP_AFTER: u32 = 40;
 
 /// What the capture thread has for the deciding one.
 #[derive(Debug)]
@@ -24,16 +27,25 @@ pub enum Captured {
     Frame(Frame),
     /// No new frame within the time asked for; the camera is not known to be lost.
     Nothing,
-    /// The camera is lost, and why.
-    Lost(String),
+    /// The camera is lost.
+    Lost(Loss),
     /// The recording is over.
     Ended,
+}
+
+/// A lost camera.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Why there is no frame.
+    pub reason: String,
+    /// Whether it was tried so often ([`GIVEN_UP_AFTER`]) that somebody has to look after it.
+    pub given_up: bool,
 }
 
 #[derive(Default)]
 struct Slot {
     newest: Option<Frame>,
-    lost: Option<String>,
+    lost: Option<Loss>,
     ended: bool,
     /// How bright the face was, for the camera.
     light: Option<Light>,
@@ -129,8 +141,8 @@ impl Capture {
                 self.shared.changed.notify_all();
                 return Captured::Frame(frame);
             }
-            if let Some(reason) = &slot.lost {
-                return Captured::Lost(reason.clone());
+            if let Some(loss) = &slot.lost {
+                return Captured::Lost(loss.clone());
             }
             if slot.ended {
                 return Captured::Ended;
@@ -172,6 +184,8 @@ impl Drop for Capture {
 
 fn run(shared: &Shared, opener: &Opener, every_frame: bool) {
     let mut reported = String::new();
+    // In a row, also through the times in which nobody wants frames.
+    let mut tries = 0u32;
     while !shared.stop.load(Ordering::Relaxed) {
         if !shared.wanted.load(Ordering::Relaxed) {
             shared.put(|slot| (slot.newest, slot.lost) = (None, None));
@@ -179,7 +193,8 @@ fn run(shared: &Shared, opener: &Opener, every_frame: bool) {
             continue;
         }
         // A driver that panics is a lost camera, not a lost gate.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stream(shared, opener, every_frame)));
+        let outcome =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stream(shared, opener, every_frame, &mut tries)));
         let error = match outcome {
             Ok(Ok(())) => continue,
             Ok(Err(error)) if error.retry() == Retry::Never => {
@@ -193,13 +208,15 @@ fn run(shared: &Shared, opener: &Opener, every_frame: bool) {
             log::error!("{error}; the door stays shut, trying again every {:.1} s", REOPEN_PAUSE.as_secs_f32());
             reported.clone_from(&error);
         }
-        shared.put(|slot| (slot.newest, slot.lost) = (None, Some(error)));
+        tries = tries.saturating_add(1);
+        let loss = Loss { reason: error, given_up: tries >= GIVEN_UP_AFTER };
+        shared.put(|slot| (slot.newest, slot.lost) = (None, Some(loss)));
         shared.pause(REOPEN_PAUSE);
     }
 }
 
-/// Opens the camera and hands out its frames until it fails or is no longer wanted.
-fn stream(shared: &Shared, opener: &Opener, every_frame: bool) -> Result<(), CameraError> {
+/// Opens the camera and hands out its frames until it fails or is no longer wanted. With a frame the tries are counted anew.
+fn stream(shared: &Shared, opener: &Opener, every_frame: bool, tries: &mut u32) -> Result<(), CameraError> {
     let mut camera = opener()?;
     let mut good = Instant::now();
     let mut announced = false;
@@ -211,6 +228,7 @@ fn stream(shared: &Shared, opener: &Opener, every_frame: bool) -> Result<(), Cam
                     announced = true;
                 }
                 good = Instant::now();
+                *tries = 0;
                 hand_out(shared, frame, every_frame);
                 let light = shared.slot().light.take();
                 if let Some(light) = light {

@@ -1,5 +1,5 @@
-//! A camera that hangs: after several failed openings its USB port is reset, as pulling the plug would do; when that does not
-//! help, it needs hands, and the journal says so.
+//! A camera that hangs: after several failed openings its USB port is reset, as pulling the plug would do, more and more rarely.
+//! When that does not help, it needs hands: the capture thread gives it up ([`super::capture::GIVEN_UP_AFTER`]), which is an alarm.
 //!
 //! Only what a reset may mend counts: a driver that fails, a camera that stays silent. Not a camera that another program holds,
 //! that the user may not open, or that is not there.
@@ -22,8 +22,6 @@ use crate::frame::Frame;
 const FIRST_RESET: u32 = 5;
 /// Failures between two resets, in the end.
 const MOST_BETWEEN: u32 = 640;
-/// Resets that did not help before somebody is called.
-const RESETS_TRIED: u32 = 3;
 
 /// What to do about a camera that failed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +30,6 @@ pub enum Remedy {
     Wait,
     /// Reset its port before that.
     Reset,
-    /// Reset it, and call somebody: resets have not helped.
-    Alarm,
 }
 
 /// Counts failures. Pure.
@@ -53,7 +49,7 @@ impl Patience {
         }
         self.since_reset = 0;
         self.resets += 1;
-        if self.resets == RESETS_TRIED + 1 { Remedy::Alarm } else { Remedy::Reset }
+        Remedy::Reset
     }
 
     /// A frame came.
@@ -144,7 +140,7 @@ pub struct Recovery {
 #[derive(Default)]
 struct State {
     patience: Patience,
-    due: Option<Remedy>,
+    reset_due: bool,
     /// Where it was when it could last be opened.
     usb_device: Option<PathBuf>,
 }
@@ -164,9 +160,9 @@ impl Recovery {
         self: &Arc<Self>,
         open: impl FnOnce() -> Result<Box<dyn Camera>, CameraError>,
     ) -> Result<Box<dyn Camera>, CameraError> {
-        let due = self.state().due.take();
-        if let Some(remedy) = due {
-            self.mend(remedy);
+        let due = std::mem::take(&mut self.state().reset_due);
+        if due {
+            self.mend();
         }
         let camera = open().inspect_err(|error| self.failed(error))?;
         if let Some(found) = self.trees.usb_device(&self.camera) {
@@ -185,19 +181,12 @@ impl Recovery {
         // A camera whose node is gone while its device is still there has hung too.
         let there = || state.usb_device.as_ref().is_some_and(|folder| folder.join("devnum").is_file());
         if may_hang(error) || (matches!(error, CameraError::Open { .. }) && !self.camera.exists() && there()) {
-            let remedy = state.patience.failed();
-            state.due = (remedy != Remedy::Wait).then_some(remedy);
+            state.reset_due = state.patience.failed() == Remedy::Reset;
         }
     }
 
-    fn mend(&self, remedy: Remedy) {
+    fn mend(&self) {
         let camera = self.camera.display();
-        if remedy == Remedy::Alarm {
-            log::error!(
-                "camera {camera}: {RESETS_TRIED} resets have not brought it back; pull its plug and put it in again, or take \
-                 another camera. The door stays shut until then"
-            );
-        }
         let found = self.trees.usb_device(&self.camera).or_else(|| self.state().usb_device.clone());
         let Some(folder) = found else {
             log::warn!("camera {camera}: it hangs, and it is not on USB: only a restart of the board resets it");
@@ -245,6 +234,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::camera::capture::GIVEN_UP_AFTER;
 
     fn failure(number: i32) -> CameraError {
         CameraError::Device {
@@ -255,14 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn resets_become_rarer_and_the_fourth_calls_somebody_once() {
+    fn resets_become_rarer_and_three_are_tried_before_the_camera_is_given_up() {
         let mut patience = Patience::default();
         let told: Vec<(u32, Remedy)> =
             (1..2000).map(|k| (k, patience.failed())).filter(|(_, r)| *r != Remedy::Wait).collect();
         assert_eq!(told[..3], [(5, Remedy::Reset), (15, Remedy::Reset), (35, Remedy::Reset)]);
-        assert_eq!(told[3], (75, Remedy::Alarm));
-        assert!(told[4..].iter().all(|(_, r)| *r == Remedy::Reset), "{told:?}");
-        assert!(told.len() > 8, "it never gives up");
+        assert_eq!(told.iter().filter(|(k, _)| *k < GIVEN_UP_AFTER).count(), 3);
+        assert!(told.len() > 8, "resets go on: it may come back");
     }
 
     #[test]

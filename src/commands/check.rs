@@ -18,7 +18,7 @@ use crate::{
     relay,
     runtime::{self, Condition, Running},
     say,
-    vision::Detector,
+    vision::{Detector, LivenessModel},
 };
 
 /// Frames that are looked at.
@@ -42,6 +42,9 @@ pub fn run(args: &ConfigArgs) -> Outcome {
             return Ok(Exit::Found);
         }
     };
+    for (key, what) in config.notes() {
+        list.note(key, &what);
+    }
     match Judge::new(&config) {
         Ok(judge) => {
             let (detector, age, liveness, _) = judge.runs();
@@ -55,6 +58,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
                 }
                 _ => list.note("liveness", "off: a photo of an adult, held before the camera, may open the door"),
             }
+            spare_liveness_model(&mut list, &config, judge.liveness_model().is_some());
         }
         Err(error) => list.bad("models and policy", &chain(&error)),
     }
@@ -114,6 +118,13 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
     }
     Ok(if list.failed == 0 { Exit::Success } else { Exit::Found })
+}
+
+/// A liveness model that is named and not asked for now must do on the day on which it is.
+fn spare_liveness_model(list: &mut List, config: &Config, in_use: bool) {
+    let Some(path) = config.models.liveness.as_deref().filter(|_| !in_use) else { return };
+    let model = LivenessModel::load_for(Some(path), config.models.runtime);
+    list.of("models.liveness", model.map(|model| format!("{}, not in use", model.identity())));
 }
 
 /// Each line of the door unit: what an input reads; that an output can be had. `used_by` is the gate that has a line.

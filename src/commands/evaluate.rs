@@ -99,9 +99,7 @@ fn ages(args: &EvaluateArgs, eyes: &Eyes) -> Result<(Figures, Readings, Vec<Sour
     let set = labelled::open(&args.data)?;
     let sources = set.sources.clone();
     let readings = read_all(eyes, set)?;
-    let figures = Figures::of(&readings, eyes.age.identity()).ok_or(
-        "no face was found in any of the pictures (are they aligned chips? then give them with --aligned-dataset)",
-    )?;
+    let figures = Figures::of(&readings, eyes.age.identity()).ok_or_else(|| readings.nothing_read())?;
     Ok((figures, readings, sources))
 }
 

@@ -48,6 +48,7 @@ pub fn run(args: &RunArgs) -> Outcome {
     notify(Tell::Ready);
     log::info!("agegate {} runs; policy {}", env!("CARGO_PKG_VERSION"), gate.policy());
     log::info!("policy: {}", gate.policy_statement());
+    tell_notes(&config);
     let mut around = Daemon {
         signals: &signals,
         path,
@@ -81,12 +82,19 @@ pub fn run(args: &RunArgs) -> Outcome {
                 around.status.policy(gate.policy());
                 log::info!("configuration read anew; policy {}", gate.policy());
                 log::info!("policy: {}", gate.policy_statement());
+                tell_notes(&config);
             }
             Err(error) => {
                 log::error!("the new configuration is not used, the old one stays in force: {error}");
             }
         }
         notify(Tell::Ready);
+    }
+}
+
+fn tell_notes(config: &Config) {
+    for (key, what) in config.notes() {
+        log::warn!("{key}: {what}");
     }
 }
 

@@ -320,7 +320,7 @@ mod tests {
         assert!(error("[inputs]\nstaff = { line = 512 }\n").contains("`inputs.staff.line` is 512, expected 0 to 511"));
         assert!(error("[inputs.exit]\nline = 5\ndebounce_ms = 2\n").contains("line 3: `inputs.exit.debounce_ms` is 2"));
         assert!(error("[inputs]\nstaff = { lines = 5 }\n").contains("`lines`"));
-        assert!(error("[inputs]\n\nstaff = { active = \"low\" }\n").contains("line 3: missing field `line`"));
+        assert!(error("[inputs]\n\nstaff = { active = \"low\" }\n").contains("line 3: `inputs.staff` lacks `line`"));
         assert!(error("[outputs]\nlamp = { line = 600 }\n").contains("outputs.lamp.line"));
     }
 

@@ -5,6 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -66,26 +71,120 @@ impl Fault {
 }
 
 /// Reads TOML into a type; unknown keys and wrong types are errors with their line.
-pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|error| {
+pub(super) fn parse_toml<T: serde::de::DeserializeOwned + serde::Serialize>(
+    text: &str,
+    path: &Path,
+) -> Result<T, ConfigError> {
+    let refused =
+        |at: usize, message: String| ConfigError::Parse { path: path.into(), line: line_of(text, at), message };
+    let value: T = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-        let message = match setting_at(text, start) {
+        match setting_at(text, start) {
+            // At the beginning of a file it is the file that lacks it.
+            Some((key, _)) if start > 0 && message.starts_with("missing field `") => {
+                refused(start, format!("`{key}` lacks {}", message.trim_start_matches("missing field ")))
+            }
             // Errors of a field name it; those of a value's type say what is wanted, but neither where nor what was found.
-            Some((key, value)) if !message.contains(" field `") => format!("`{key}` is {value}: {message}"),
-            _ => message,
-        };
-        ConfigError::Parse { path: path.into(), line: line_of(text, start), message }
+            Some((key, found)) if !message.contains(" field `") => {
+                refused(start, format!("`{key}` is {found}: {}", in_plain_words(&message)))
+            }
+            _ => refused(start, message),
+        }
+    })?;
+    // Serde takes a struct's fields from a list too, by their order, and a word from a table: nobody means that.
+    if let (Ok(found), Ok(shape)) = (DeTable::parse(text), toml::Table::try_from(&value))
+        && let Some(misfit) = misfit(found.get_ref(), &shape, "")
+    {
+        let Misfit { key, found, expected } = misfit;
+        return Err(refused(found.span().start, format!("`{key}` is {}, expected {expected}", shown(text, found))));
+    }
+    Ok(value)
+}
+
+/// A value of another kind than the one that it was read into.
+struct Misfit<'a> {
+    key: String,
+    found: &'a Spanned<DeValue<'a>>,
+    expected: &'static str,
+}
+
+/// The first value whose kind is not that of the same key in `shape`; a whole number may stand for a fraction.
+fn misfit<'a>(found: &'a DeTable<'a>, shape: &toml::Table, above: &str) -> Option<Misfit<'a>> {
+    found.iter().find_map(|(name, value)| {
+        let name = name.get_ref();
+        let key = if above.is_empty() { name.to_string() } else { format!("{above}.{name}") };
+        misfit_of(value, shape.get(&**name)?, key)
     })
 }
 
-/// The key and the value of the line at an offset, if it is a line of that form.
-fn setting_at(text: &str, offset: usize) -> Option<(&str, &str)> {
-    let line = text.lines().nth(line_of(text, offset) - 1)?;
-    let (key, value) = line.split_once('=')?;
-    let (key, value) = (key.trim(), value.split('#').next()?.trim());
-    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    (!key.is_empty() && key.chars().all(is_key) && !value.is_empty()).then_some((key, value))
+fn misfit_of<'a>(value: &'a Spanned<DeValue<'a>>, shape: &toml::Value, key: String) -> Option<Misfit<'a>> {
+    use toml::Value as V;
+    let expected = match (value.get_ref(), shape) {
+        (DeValue::Table(found), V::Table(shape)) => return misfit(found, shape, &key),
+        (DeValue::Array(found), V::Array(shape)) => {
+            return found.iter().zip(shape).find_map(|(value, shape)| misfit_of(value, shape, key.clone()));
+        }
+        (DeValue::String(_), V::String(_))
+        | (DeValue::Integer(_), V::Integer(_) | V::Float(_))
+        | (DeValue::Float(_), V::Float(_))
+        | (DeValue::Boolean(_), V::Boolean(_))
+        | (DeValue::Datetime(_), V::Datetime(_)) => return None,
+        (_, V::Table(_)) => "a table of keys, such as { key = value }",
+        (_, V::Array(_)) => "a list in square brackets",
+        (_, V::String(_)) => "a word in quotes",
+        (_, V::Integer(_)) => "a whole number",
+        (_, V::Float(_)) => "a number",
+        (_, V::Boolean(_)) => "true or false",
+        (_, V::Datetime(_)) => "a date",
+    };
+    Some(Misfit { key, found: value, expected })
+}
+
+/// The dotted key and the value at an offset, as they stand in the text: the innermost that is there.
+fn setting_at(text: &str, offset: usize) -> Option<(String, String)> {
+    fn innermost(table: &DeTable<'_>, text: &str, offset: usize, above: &str) -> Option<(String, String)> {
+        table.iter().find_map(|(name, value)| {
+            let key = if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
+            // The tables of a file have the span of their heads: what is in them lies elsewhere.
+            let tables = match value.get_ref() {
+                DeValue::Table(table) => vec![table],
+                DeValue::Array(values) => values.iter().filter_map(|value| value.get_ref().as_table()).collect(),
+                _ => Vec::new(),
+            };
+            let inside = tables.into_iter().find_map(|table| innermost(table, text, offset, &key));
+            inside.or_else(|| value.span().contains(&offset).then(|| (key, shown(text, value))))
+        })
+    }
+    innermost(DeTable::parse(text).ok()?.get_ref(), text, offset, "")
+}
+
+/// A value as it stands in the text, as far as it can be read in a message.
+fn shown(text: &str, value: &Spanned<DeValue<'_>>) -> String {
+    let found = text.get(value.span()).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    match value.get_ref() {
+        // Its head has nothing of its content.
+        DeValue::Table(_) if !found.starts_with('{') => "a table".into(),
+        DeValue::Array(_) if !found.ends_with(']') || found.starts_with("[[") => "a list".into(),
+        _ if found.chars().count() <= 80 => found,
+        _ => found.chars().take(80).collect::<String>() + " ...",
+    }
+}
+
+/// What serde expects, without the names of Rust's types.
+fn in_plain_words(message: &str) -> String {
+    let Some((what, expected)) = message.rsplit_once("expected ") else { return message.into() };
+    let plain = match expected {
+        "u8" => "a whole number, 0 to 255",
+        "u16" => "a whole number, 0 to 65535",
+        "u32" => "a whole number, 0 to 4294967295",
+        "u64" | "usize" => "a whole number, 0 or more",
+        "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        _ if expected.starts_with("struct ") => "a table of keys, such as { key = value }",
+        _ => return message.into(),
+    };
+    format!("{what}expected {plain}")
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -94,7 +193,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 
 /// The line on which a dotted key stands, or the one of its table, or 1.
 fn line_of_key(text: &str, key: &str) -> usize {
-    let Ok(root) = toml::de::DeTable::parse(text) else { return 1 };
+    let Ok(root) = DeTable::parse(text) else { return 1 };
     let (mut table, mut line) = (root.get_ref(), 1);
     for part in key.split('.') {
         let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == part) else { break };

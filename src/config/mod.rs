@@ -96,6 +96,12 @@ impl Config {
         self.policy.clone().unwrap_or_else(|| Policy::of(self.shipped_policy))
     }
 
+    /// What works, and is likely not what is wanted: key, and what to do.
+    #[must_use]
+    pub fn notes(&self) -> Vec<(&'static str, String)> {
+        rules::notes(self)
+    }
+
     /// What is wrong: by the table, and where that finds nothing, between the values.
     fn faults(&self) -> Vec<Fault> {
         let values = match toml::Table::try_from(self) {
@@ -160,7 +166,10 @@ mod parsed {
 
 #[cfg(test)]
 mod tests {
-    use super::{parsed::error, *};
+    use super::{
+        parsed::{accepted, error},
+        *,
+    };
     use crate::policy::ShippedPolicy;
 
     #[test]
@@ -171,11 +180,52 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_type_is_told_with_its_key_and_what_was_found() {
         let message = error("[camera]\nwidth = 640\nmirror = 5 # once\n");
-        assert!(message.contains("line 3: `mirror` is 5: ") && message.contains("boolean"), "{message}");
+        assert!(message.contains("line 3: `camera.mirror` is 5: ") && message.contains("boolean"), "{message}");
         let message = error("[liveness]\nmode = 1\n");
-        assert!(message.contains("line 2: `mode` is 1: "), "{message}");
+        assert!(message.contains("line 2: `liveness.mode` is 1: "), "{message}");
         let message = error("[camera]\nregion = [0.0, 0.0, 1.0, 1.0, 1.0]\n");
-        assert!(message.contains("line 2: `region` is [0.0, 0.0, 1.0, 1.0, 1.0]: 5 numbers, expected 4"), "{message}");
+        assert!(
+            message.contains("line 2: `camera.region` is [0.0, 0.0, 1.0, 1.0, 1.0]: 5 numbers, expected 4"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_value_within_a_line_of_keys_is_told_with_its_own_key_and_in_plain_words() {
+        for (text, expected) in [
+            ("[inputs]\nstaff = { line = \"5\" }\n", "line 2: `inputs.staff.line` is \"5\": "),
+            ("[inputs.exit]\n\nline = -5\n", "line 3: `inputs.exit.line` is -5: "),
+            ("[inputs]\nstaff = { line = -5 }\n", "expected a whole number, 0 to 4294967295"),
+            ("[inputs]\nstaff = 5\n", "line 2: `inputs.staff` is 5: "),
+            ("[inputs]\nstaff = 5\n", "expected a table of keys"),
+            ("[outputs]\nlamp = { line = 4, active = 1 }\n", "line 2: `outputs.lamp.active` is 1: "),
+            ("[camera]\nrate = \"fast\"\n", "line 2: `camera.rate` is \"fast\": "),
+            ("[camera]\nrate = \"fast\"\n", "expected a number"),
+            ("\n[inputs.staff]\nactive = \"low\"\n", "line 2: `inputs.staff` lacks `line`"),
+        ] {
+            let message = error(text);
+            assert!(message.contains(expected) && !message.contains("u32") && !message.contains("f32"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_table_and_a_table_no_word() {
+        for (text, expected) in [
+            (
+                "[inputs]\nstaff = [5, \"simulated\"]\n",
+                "line 2: `inputs.staff` is [5, \"simulated\"], expected a table of keys",
+            ),
+            ("\nvisit = [5, 10]\n", "line 2: `visit` is [5, 10], expected a table of keys"),
+            (
+                "[camera]\nsource = { v4l2 = {} }\n",
+                "line 2: `camera.source` is { v4l2 = {} }, expected a word in quotes",
+            ),
+        ] {
+            let message = error(text);
+            assert!(message.contains(expected), "{message}");
+        }
+        // A whole number is one that may have had a fraction.
+        assert!(accepted("[camera]\nrate = 10\nregion = [0, 0, 1, 1]\n[camera.controls]\ngain = 3\nauto = true\n"));
     }
 
     #[test]

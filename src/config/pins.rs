@@ -85,6 +85,12 @@ pub struct Held {
 }
 
 impl Held {
+    /// Whether it is a file of the run-time directory.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.chip == SIMULATED_CHIP
+    }
+
     /// Whether both can be one line. Some drivers do not ask the kernel, so that nobody else would notice.
     #[must_use]
     pub fn may_be(&self, other: &Self) -> bool {
@@ -92,7 +98,7 @@ impl Held {
     }
 }
 
-/// Every line of a configuration that is no file.
+/// Every line of a configuration; those that are files, too, which other gates of the same run-time directory have as well.
 #[must_use]
 pub fn held(config: &Config) -> Vec<Held> {
     let (relay, display, start) = (&config.relay, &config.display, &config.start);
@@ -108,6 +114,9 @@ pub fn held(config: &Config) -> Vec<Held> {
         if let Some(line) = display.reset_line {
             hold("display.reset_line", &display.chip, line);
         }
+        if let Some(line) = display.backlight_line {
+            hold("display.backlight_line", &display.chip, line);
+        }
     }
     if start.mode != StartMode::Always {
         hold("start.line", &start.chip, start.line);
@@ -118,7 +127,6 @@ pub fn held(config: &Config) -> Vec<Held> {
     for (key, output) in config.outputs.lines() {
         hold(key, &output.chip, output.line);
     }
-    held.retain(|held| held.chip != SIMULATED_CHIP);
     held
 }
 

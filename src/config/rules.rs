@@ -40,6 +40,23 @@ fn liveness(config: &Config, faults: &mut Vec<Fault>) {
     }
 }
 
+/// Frames a second at which a turn of the head is told from a swap, whoever turns quickly (`docs/turn.md`).
+const TURN_RATE: f32 = 10.0;
+
+/// What works, and is likely not what is wanted.
+pub(super) fn notes(config: &Config) -> Vec<(&'static str, String)> {
+    let mut notes = Vec::new();
+    if config.liveness.mode == LivenessMode::Turn && config.camera.rate < TURN_RATE {
+        let rate = config.camera.rate;
+        let what = format!(
+            "with `liveness.mode` \"turn\" more people fail the turn of the head at `camera.rate` {rate} than at {TURN_RATE} frames a \
+             second or more (simulated, 5 % against 2 % at 5 frames a second: docs/turn.md)"
+        );
+        notes.push(("camera.rate", what));
+    }
+    notes
+}
+
 fn camera(config: &Config, faults: &mut Vec<Fault>) {
     let camera = &config.camera;
     if camera.command.first().is_none_or(String::is_empty) {

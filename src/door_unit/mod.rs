@@ -181,6 +181,7 @@ impl DoorUnit {
             Alarm::Forced => crate::status::Alarm::Forced,
             Alarm::HeldOpen => crate::status::Alarm::HeldOpen,
             Alarm::Tamper => crate::status::Alarm::Tamper,
+            Alarm::CameraLost => crate::status::Alarm::CameraLost,
         })
     }
 

@@ -61,13 +61,14 @@ impl Visits {
             .par_iter()
             .map(|sample| {
                 bar.inc(1);
-                let unused = |why: &dyn std::fmt::Display| Err(format!("{}: {why}", sample.path.display()));
+                let unused = |why: &dyn std::fmt::Display| Err(format!("{}: {why}", sample.place()));
                 let picture = match picture::open(&sample.path) {
                     Ok(picture) => picture,
                     Err(error) => return Ok(unused(&error)),
                 };
                 let Some(mut recording) = Recording::begin(eyes, sample, &picture, 0)? else {
-                    return Ok(unused(&"no face found in it (is it an aligned chip?)"));
+                    let path = sample.path.display();
+                    return Ok(unused(&format!("no face found in {path} (is it an aligned chip?)")));
                 };
                 recording.extend(eyes, &picture, &first, &never())?;
                 Ok(Ok((recording, Thumbnail::of(&picture))))

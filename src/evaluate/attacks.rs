@@ -5,7 +5,7 @@
 //! found is counted, and nobody is let in by it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -65,6 +65,19 @@ pub enum AttackSetError {
         /// The folder.
         path: PathBuf,
     },
+    /// Of one kind of attack, or of the living, no picture can be read: its row would be missing, as if nobody had tried.
+    #[error("attacks: none of the {pictures} pictures of {instrument:?} can be read, such as {first}")]
+    Unreadable {
+        /// What was held up.
+        instrument: String,
+        /// How many pictures there are of it.
+        pictures: usize,
+        /// The first, and why.
+        first: String,
+    },
+    /// A model fails.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A list of labels that names no pictures.
     #[error("labels {}, line 1: no column \"path\"; the columns are {found:?}, expected path, and as far as they are known gender and group", path.display())]
     Labels {
@@ -222,32 +235,40 @@ impl AttackSet {
     /// Looks at every picture on all cores. Of several faces the nearest counts, as at the gate.
     ///
     /// # Errors
-    /// The first model failure; unreadable pictures are counted in [`AllSeen::rejected`] instead.
-    pub fn look(self, eyes: &Eyes) -> Result<AllSeen, ModelError> {
+    /// The first model failure, and an instrument of which no picture can be read; other unreadable pictures are counted in
+    /// [`AllSeen::rejected`].
+    pub fn look(self, eyes: &Eyes) -> Result<AllSeen, AttackSetError> {
         let bar = progress_bar(self.pictures.len() as u64, "pictures");
         let look = |held: Held| {
             bar.inc(1);
             let picture = match picture::open(&held.path) {
                 Ok(picture) => picture,
                 Err(error) => {
-                    let place = held.path.display().to_string();
-                    return Ok(Err(Rejected { place, reason: error.to_string() }));
+                    let rejected = Rejected::picture(held.path.display().to_string(), &error);
+                    return Ok(Err((held.instrument, rejected)));
                 }
             };
             let faces = eyes.detector.detect(&picture)?;
             let score = nearest(&faces).map(|face| eyes.liveness.read(&picture, &face.bounds)).transpose()?;
             Ok(Ok(Seen { held, score }))
         };
-        let looked: Vec<Result<Seen, Rejected>> =
+        let looked: Vec<Result<Seen, (String, Rejected)>> =
             self.pictures.into_par_iter().map(look).collect::<Result<_, ModelError>>()?;
         bar.finish_and_clear();
         let mut all = AllSeen { rejected: self.rejected, ..AllSeen::default() };
+        let mut unreadable: BTreeMap<String, Vec<Rejected>> = BTreeMap::new();
         for looked in looked {
             match looked {
                 Ok(seen) => all.seen.push(seen),
-                Err(rejected) => all.rejected.push(rejected),
+                Err((instrument, rejected)) => unreadable.entry(instrument).or_default().push(rejected),
             }
         }
+        let was_seen = |instrument: &str| all.seen.iter().any(|seen| seen.held.instrument == instrument);
+        if let Some((instrument, pictures)) = unreadable.iter().find(|(instrument, _)| !was_seen(instrument)) {
+            let first = pictures.first().map(|r| format!("{}: {}", r.place, r.reason)).unwrap_or_default();
+            return Err(AttackSetError::Unreadable { instrument: instrument.clone(), pictures: pictures.len(), first });
+        }
+        all.rejected.extend(unreadable.into_values().flatten());
         Ok(all)
     }
 }

@@ -65,6 +65,16 @@ pub struct Sample {
     pub source: usize,
     /// Whether it is a chip already.
     pub input: Input,
+    /// File and line of the list that names it, where one does.
+    pub listed: Option<String>,
+}
+
+impl Sample {
+    /// Where to look when the picture cannot be used: the line that names it, or the picture itself.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.listed.clone().unwrap_or_else(|| self.path.display().to_string())
+    }
 }
 
 /// A file or line that cannot be evaluated, and why.
@@ -74,6 +84,15 @@ pub struct Rejected {
     pub place: String,
     /// What is wrong with it and what was expected.
     pub reason: String,
+}
+
+impl Rejected {
+    /// A picture that cannot be opened, and why; the path is not told twice.
+    pub(super) fn picture(place: String, error: &crate::picture::PictureError) -> Self {
+        let told = error.to_string();
+        let reason = told.strip_prefix(&format!("{place}: ")).unwrap_or(&told).to_owned();
+        Self { place, reason }
+    }
 }
 
 /// A data set as found on disk.
@@ -227,6 +246,7 @@ impl Reader<'_> {
                 person: None,
                 source: self.number,
                 input: self.source.input,
+                listed: None,
             }),
             Err(reason) => {
                 self.rejected.push(((path.clone(), 0), Rejected { place: path.display().to_string(), reason }));
@@ -263,19 +283,17 @@ impl Reader<'_> {
         })?;
         let base = path.parent().unwrap_or_else(|| Path::new("."));
         for (line, label) in labels {
+            let place = format!("{}:{line}", path.display());
             let sample = label.and_then(|label| {
                 let path = base.join(label.path);
                 usable(&path)?;
                 let (source, input) = (self.number, self.source.input);
                 let labels::Label { age, gender, group, person, .. } = label;
-                Ok(Sample { path, age, gender, group, person, source, input })
+                Ok(Sample { path, age, gender, group, person, source, input, listed: Some(place.clone()) })
             });
             match sample {
                 Ok(sample) => self.samples.push(sample),
-                Err(reason) => {
-                    let place = format!("{}:{line}", path.display());
-                    self.rejected.push(((path.into(), line), Rejected { place, reason }));
-                }
+                Err(reason) => self.rejected.push(((path.into(), line), Rejected { place, reason })),
             }
         }
         Ok(())

@@ -34,6 +34,8 @@ pub struct LivenessFigures {
     pub liveness_of_faces: Shares,
     /// Frame by frame, by gender and ethnicity (or whatever the labels call a group).
     pub liveness_groups: Vec<GroupShares>,
+    /// Frames and visits of living people.
+    pub liveness_living: Living,
     /// Pictures in which no face was found, by instrument: nobody is let in by them, so they count among the shares.
     pub liveness_faceless: BTreeMap<String, usize>,
     /// The model that was judged.
@@ -51,6 +53,15 @@ pub struct Shares {
     pub bpcer: Option<Interval>,
     /// By attack instrument.
     pub apcer: BTreeMap<String, Apcer>,
+}
+
+/// How many living people the shares are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Living {
+    /// Frames.
+    pub frames: usize,
+    /// Visits.
+    pub visits: usize,
 }
 
 /// Share of the attacks of one kind taken for living.
@@ -103,7 +114,10 @@ impl LivenessFigures {
         for seen in all.seen.iter().filter(|s| s.score.is_none()) {
             *faceless.entry(seen.held.instrument.clone()).or_default() += 1;
         }
+        let living =
+            |cases: &[(&str, usize, bool)]| cases.iter().filter(|(instrument, ..)| *instrument == LIVE).count();
         Self {
+            liveness_living: Living { frames: living(&frames), visits: living(&runs) },
             liveness: of_frames(&frames),
             liveness_of_faces: of_frames(&with_face),
             liveness_visits: Shares::of(policy.confidence, &runs),
@@ -228,9 +242,9 @@ impl fmt::Display for LivenessFigures {
             f,
             "{:<28} {:>7}  {:<24} {:>7}  {}",
             "living, taken for an attack",
-            "",
+            self.liveness_living.frames,
             percent(frames.bpcer),
-            "",
+            self.liveness_living.visits,
             percent(visits.bpcer)
         )?;
         for (instrument, apcer) in &frames.apcer {

@@ -52,6 +52,27 @@ pub struct Eyes {
     pub liveness: LivenessModel,
 }
 
+impl Readings {
+    /// Why nothing was read, in words, where nothing was.
+    #[must_use]
+    pub fn nothing_read(&self) -> String {
+        let aligned = "are they aligned chips? then give them with --aligned-dataset";
+        let unusable = |r: &Rejected| format!("{}: {}", r.place, r.reason);
+        match (self.faceless.len(), self.rejected.as_slice()) {
+            (0, [only]) => format!("nothing can be read: {}", unusable(only)),
+            (0, [first, ..]) => {
+                format!("none of {} files can be used, such as {}", self.rejected.len(), unusable(first))
+            }
+            (_, []) => format!("no face was found in any of the pictures ({aligned})"),
+            (faceless, [first, ..]) => format!(
+                "no face was found in any of {faceless} pictures ({aligned}), and {} more cannot be read, such as {}",
+                self.rejected.len(),
+                unusable(first)
+            ),
+        }
+    }
+}
+
 impl Eyes {
     /// The models embedded in this binary, or those at the given paths.
     ///
@@ -130,9 +151,7 @@ pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
         .into_par_iter()
         .map(|sample| {
             let outcome = match picture::open(&sample.path) {
-                Err(error) => {
-                    Outcome::Rejected(Rejected { place: sample.path.display().to_string(), reason: error.to_string() })
-                }
+                Err(error) => Outcome::Rejected(Rejected::picture(sample.place(), &error)),
                 Ok(picture) => match eyes.read(&picture, sample.input)? {
                     None => Outcome::Faceless(sample),
                     Some(FaceReading { age, female, .. }) => {
@@ -146,7 +165,7 @@ pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
         })
         .collect::<Result<_, ModelError>>()?;
     bar.finish_and_clear();
-    let mut readings = Readings { sources, rejected: set.rejected, ..Readings::default() };
+    let mut readings = Readings { sources, ..Readings::default() };
     let mut thumbnails = Vec::new();
     for outcome in outcomes {
         match outcome {
@@ -158,6 +177,7 @@ pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
             Outcome::Rejected(rejected) => readings.rejected.push(rejected),
         }
     }
+    readings.rejected.extend(set.rejected);
     let looks: Vec<_> = readings.read.iter().map(|r| r.sample.person.as_deref()).zip(&thumbnails).collect();
     let numbers = people(&looks);
     for (reading, person) in readings.read.iter_mut().zip(numbers) {

@@ -452,9 +452,9 @@ fn liveness_section(l: &LivenessFigures) -> String {
     let (frames, visits) = (&l.liveness, &l.liveness_visits);
     let mut rows = vec![vec![
         "living, taken for an attack (BPCER)".into(),
-        String::new(),
+        l.liveness_living.frames.to_string(),
         percent(frames.bpcer),
-        String::new(),
+        l.liveness_living.visits.to_string(),
         percent(visits.bpcer),
     ]];
     rows.extend(frames.apcer.iter().map(|(instrument, apcer)| {

@@ -95,7 +95,8 @@ impl Recording {
     pub(super) fn of(person: usize, age: u32, views: Vec<View>) -> Self {
         let path = format!("{person}.jpg").into();
         let (gender, group, source, input) = (None, None, 0, Input::Chips);
-        let sample = Sample { path, age: TrueAge::exactly(age), gender, group, person: None, source, input };
+        let sample =
+            Sample { path, age: TrueAge::exactly(age), gender, group, person: None, source, input, listed: None };
         let (landmarks, random) = (TEMPLATE, SplitMix(0));
         Self { sample, person, views, light: [0; 3], landmarks, bounds: None, random, gain: 1.0, blur: None }
     }

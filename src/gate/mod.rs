@@ -16,8 +16,8 @@ pub use parts::{Changes, DecisionLog, Ended, GateParts, Surroundings};
 use answer::{Answer, DoorIs};
 
 use crate::{
-    audit::{Act, ActReason, AuditError, DecidedBy, Event, Logged, logged::act_event},
-    camera::capture::Captured,
+    audit::{Act, ActReason, Alarm, AlarmChange, AuditError, DecidedBy, Event, Logged, logged::act_event},
+    camera::capture::{Captured, Loss},
     clock::monotonic_now,
     config::StartMode,
     display::Screen,
@@ -47,6 +47,8 @@ pub struct Gate {
     guidance: Guidance,
     began: bool,
     camera_lost: bool,
+    /// It could not be got back, which is an alarm.
+    camera_given_up: bool,
     door_ready: bool,
     model_failed: bool,
     /// The last record could not be written.
@@ -74,6 +76,7 @@ impl Gate {
             guidance: Guidance::Idle,
             began: false,
             camera_lost: false,
+            camera_given_up: false,
             door_ready: true,
             model_failed: false,
             log_failed: false,
@@ -198,8 +201,8 @@ impl Gate {
                 around.progress();
             }
             Captured::Nothing => {}
-            Captured::Lost(reason) => {
-                self.lose_camera(&reason, around);
+            Captured::Lost(loss) => {
+                self.lose_camera(&loss, around);
                 // The capture thread lives and tries again; a restart would not bring the camera back.
                 around.progress();
                 std::thread::sleep(Duration::from_millis(50));
@@ -212,6 +215,9 @@ impl Gate {
     fn frame(&mut self, frame: &Frame, around: &mut dyn Surroundings) {
         if std::mem::take(&mut self.camera_lost) {
             log::info!("the camera is back");
+        }
+        if std::mem::take(&mut self.camera_given_up) {
+            self.alarm(Alarm::CameraLost, AlarmChange::Ended, around);
         }
         let judged = match self.parts.judge.frame(frame) {
             Ok(judged) => judged,
@@ -397,11 +403,14 @@ impl Gate {
         }
     }
 
-    fn lose_camera(&mut self, reason: &str, around: &mut dyn Surroundings) {
+    fn lose_camera(&mut self, loss: &Loss, around: &mut dyn Surroundings) {
         if !std::mem::replace(&mut self.camera_lost, true) {
-            log::warn!("camera lost: {reason}");
+            log::warn!("camera lost: {}", loss.reason);
             self.shut(ActReason::CameraLost, around);
             self.abort(Reason::CameraLost, around);
+        }
+        if loss.given_up && !std::mem::replace(&mut self.camera_given_up, true) {
+            self.alarm(Alarm::CameraLost, AlarmChange::Raised, around);
         }
         self.parts.display.show(Screen::NotAvailable);
     }
@@ -523,7 +532,11 @@ impl Gate {
                 (true, false) => status::Door::Open,
                 (true, true) => status::Door::Shut,
             },
-            alarms: self.dark.then_some(status::Alarm::Dark).into_iter().chain(self.parts.unit.alarms()).collect(),
+            alarms: [(self.dark, status::Alarm::Dark), (self.camera_given_up, status::Alarm::CameraLost)]
+                .into_iter()
+                .filter_map(|(on, alarm)| on.then_some(alarm))
+                .chain(self.parts.unit.alarms())
+                .collect(),
             dropped: counts.dropped,
             broken: counts.broken,
         }

@@ -59,7 +59,8 @@ impl Gate {
         self.show();
     }
 
-    fn alarm(&mut self, alarm: Alarm, change: AlarmChange, around: &mut dyn Surroundings) {
+    /// Notes an alarm: in the journal, in the log, and by the door.
+    pub(super) fn alarm(&mut self, alarm: Alarm, change: AlarmChange, around: &mut dyn Surroundings) {
         match change {
             AlarmChange::Raised => log::error!("alarm: {}", told(alarm)),
             AlarmChange::Ended => log::warn!("the alarm ({alarm}) is over"),
@@ -90,5 +91,8 @@ fn told(alarm: Alarm) -> &'static str {
         Alarm::Forced => "the leaf opened, and nobody was let through (forced)",
         Alarm::HeldOpen => "the leaf stays open (held-open)",
         Alarm::Tamper => "the cover was opened (tamper): nothing opens until `agegate reset-tamper`",
+        Alarm::CameraLost => {
+            "the camera does not come back however often it is tried (camera-lost): look after its plug, its power or its command; the door stays shut until then"
+        }
     }
 }

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import image
 import visitors
+from command import COMMAND
 from door_unit import DOOR_UNIT
 from emulator import BoardError, TooLate
 from faults import FAULTS
@@ -35,7 +36,7 @@ LONG = {*VISITS, POWER_CUT}
 
 
 def all_tests() -> dict:
-    tests = {name: lambda work, test=test: on_fresh_board(work, test) for name, test in {**VISITS, **FAULTS, **DOOR_UNIT}.items()}
+    tests = {name: lambda work, test=test: on_fresh_board(work, test) for name, test in {**VISITS, **FAULTS, **COMMAND, **DOOR_UNIT}.items()}
     tests[POWER_CUT] = power_cut
     return tests
 
@@ -72,8 +73,7 @@ def with_former(results: dict[str, Result], run: set[str]) -> dict[str, Result]:
 def prepare(binary: Path) -> None:
     """Makes what the boards start from: the visitors' frames, the configuration, kernel and programs."""
     WORK.mkdir(parents=True, exist_ok=True)
-    kinds = visitors.write(WORK / "visitors")
-    files = {f"/visitors/{kind}.yuyv": path for kind, path in kinds.items()}
+    files = {f"/visitors/{path.name}": path for path in visitors.write(WORK / "visitors")}
     files["/models/age-estimator.onnx"] = ROOT / "models/age-estimator.onnx"
     slow_board = WORK / "slow-board.toml"
     slow_board.write_text(configuration())

@@ -116,7 +116,7 @@ class Guest:
         for name, value in changes.items():
             table, key = name.split("__")
             edits.append(f"sed -i '/^\\[{table}\\]/,/^\\[/ s|^#* *{key} = .*|{key} = {value}|' /etc/agegate/agegate.toml")
-        edits += [f"grep -q '^{name.split('__')[1]} = {value}$' /etc/agegate/agegate.toml" for name, value in changes.items()]
+        edits += [f"grep -qxF '{name.split('__')[1]} = {value}' /etc/agegate/agegate.toml" for name, value in changes.items()]
         self.sh(" && ".join(edits))
 
     def start(self, how: str = "run") -> None:

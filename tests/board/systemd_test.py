@@ -38,7 +38,7 @@ emulator.MOST_SLOWDOWN, emulator.PATIENCE = 200.0, 300.0
 
 
 def prepare(package: Path) -> Path:
-    files = {f"/visitors/{kind}.yuyv": path for kind, path in visitors.write(WORK / "visitors").items()}
+    files = {f"/visitors/{path.name}": path for path in visitors.write(WORK / "visitors")}
     files["/root/agegate.deb"] = package
     slow_board = FOLDER / "slow-board.toml"
     slow_board.parent.mkdir(parents=True, exist_ok=True)

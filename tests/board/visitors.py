@@ -1,6 +1,7 @@
-"""What the emulated camera shows: frames of the demonstration clip, whose visitors do not exist, as raw YUYV.
+"""What the emulated camera shows: frames of the demonstration clip, whose visitors do not exist, as raw YUYV and as JPEG.
 
-A file for each kind of visitor: a handful of frames, 640x480, which `v4l2-ctl` plays again and again.
+For each kind of visitor a handful of frames, 640x480: in one file, which `v4l2-ctl` plays again and again, and each in a file of
+its own, which the camera's command writes one after the other.
 """
 
 import io
@@ -29,15 +30,19 @@ def yuyv(image: Image.Image) -> bytes:
     return out.round().clip(0, 255).astype(np.uint8).tobytes()
 
 
-def write(folder: Path) -> dict[str, Path]:
-    """Writes the files; the names of the kinds and where they are."""
+def write(folder: Path) -> list[Path]:
+    """Writes the files; where they are."""
     folder.mkdir(parents=True, exist_ok=True)
-    images, kinds = demo_clip.frames(), {}
+    images, kinds, files = demo_clip.frames(), set(), []
     for visit in demo_clip.visits():
         kind = visit.visitor.replace(",", "").replace(" ", "-")
         if kind in kinds:
             continue
         chosen = images[max(visit.first, visit.middle - FRAMES // 2) :][:FRAMES]
-        kinds[kind] = folder / f"{kind}.yuyv"
-        kinds[kind].write_bytes(b"".join(yuyv(Image.open(io.BytesIO(frame)).convert("RGB")) for frame in chosen))
-    return kinds
+        kinds.add(kind)
+        contents = {f"{kind}.yuyv": b"".join(yuyv(Image.open(io.BytesIO(frame)).convert("RGB")) for frame in chosen)}
+        contents |= {f"{kind}-{number}.jpg": frame for number, frame in enumerate(chosen)}
+        for name, content in contents.items():
+            files.append(folder / name)
+            files[-1].write_bytes(content)
+    return files

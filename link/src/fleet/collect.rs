@@ -1,7 +1,10 @@
 //! Reads the retained topics of all gates. What comes in is bounded and checked: anybody who may publish on the broker may
 //! have written it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, QoS};
 use serde::Deserialize;
@@ -44,6 +47,8 @@ pub struct Status {
     pub last_decision: Option<Last>,
     /// Records that the broker has not taken.
     pub waiting: Option<u64>,
+    /// What is wrong with the log, as far as no record says so.
+    pub log_trouble: Option<String>,
 }
 
 /// `anchor`.
@@ -90,6 +95,8 @@ pub struct Gate {
     pub days: BTreeMap<String, Day>,
     /// Whether its link is connected; `None` if nothing says so.
     pub online: Option<bool>,
+    /// The topics whose last message could not be read.
+    pub garbled: BTreeSet<&'static str>,
 }
 
 /// All gates by the topic above theirs (`PREFIX/GATE`).
@@ -101,12 +108,14 @@ impl Gates {
     pub fn take(&mut self, topic: &str, payload: &[u8]) -> bool {
         let Some((base, leaf)) = topic.rsplit_once('/') else { return false };
         let name = base.rsplit('/').next().unwrap_or_default();
-        if !is_name(name) || !LEAVES.contains(&leaf) || (self.0.len() >= MOST_GATES && !self.0.contains_key(base)) {
+        let Some(leaf) = LEAVES.into_iter().find(|known| *known == leaf) else { return false };
+        if !is_name(name) || (self.0.len() >= MOST_GATES && !self.0.contains_key(base)) {
             return false;
         }
         // An empty retained message is how a topic is taken away.
         if payload.is_empty() {
             if let Some(gate) = self.0.get_mut(base) {
+                gate.garbled.remove(leaf);
                 match leaf {
                     "status" => gate.status = None,
                     "anchor" => gate.chain = None,
@@ -123,7 +132,9 @@ impl Gates {
             "days" => serde_json::from_slice::<Days>(payload).map(|days| gate.days = days.days).is_ok(),
             _ => serde_json::from_slice::<LinkState>(payload).map(|l| gate.online = Some(l.state == "online")).is_ok(),
         };
-        if read {
+        // What cannot be read is not the same as nothing: somebody should look who sent it.
+        let changed = if read { gate.garbled.remove(leaf) } else { gate.garbled.insert(leaf) };
+        if read || changed {
             self.0.insert(base.into(), gate);
         }
         read

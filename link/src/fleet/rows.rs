@@ -132,7 +132,15 @@ fn chain_words(chain: &super::collect::Chain) -> String {
 }
 
 fn health(gate: &super::collect::Gate, now: Timestamp) -> (Health, String, Option<String>) {
-    let Some(status) = &gate.status else {
+    let status = gate.status.as_ref();
+    let link_is_gone = gate.online == Some(false);
+    // A status without a time is none that a link has sent.
+    let garbled_status =
+        gate.garbled.contains("status") || status.is_some_and(|s| s.time.parse::<Timestamp>().is_err());
+    if garbled_status && !link_is_gone {
+        return (Health::OutOfOrder, "its status cannot be read".into(), None);
+    }
+    let Some(status) = status else {
         let state = if gate.online == Some(true) { "nothing heard yet" } else { "never heard" };
         return (Health::Offline, state.into(), None);
     };
@@ -140,7 +148,7 @@ fn health(gate: &super::collect::Gate, now: Timestamp) -> (Health, String, Optio
     // Twice in a row missed and a little: a broker's word that a link is there may be an old one, too.
     let patience = i64::try_from(status.every_seconds.clamp(1, 86_400)).unwrap_or(60) * 2 + 60;
     let silent = sent.is_none_or(|at| now.as_second() - at.as_second() > patience);
-    if gate.online == Some(false) || silent {
+    if link_is_gone || silent {
         return (Health::Offline, "link offline".into(), Some(status.time.clone()));
     }
     let state = printable(&status.state);
@@ -150,6 +158,13 @@ fn health(gate: &super::collect::Gate, now: Timestamp) -> (Health, String, Optio
     if !status.alarms.is_empty() {
         let alarms: Vec<String> = status.alarms.iter().map(|alarm| printable(alarm)).collect();
         return (Health::Attention, alarms.join(", "), status.since.clone());
+    }
+    if let Some(trouble) = &status.log_trouble {
+        return (Health::Attention, printable(trouble), None);
+    }
+    if !gate.garbled.is_empty() {
+        let leaves: Vec<&str> = gate.garbled.iter().copied().collect();
+        return (Health::Attention, format!("cannot be read: {}", leaves.join(", ")), None);
     }
     (Health::Well, state, status.since.clone())
 }
@@ -219,6 +234,28 @@ mod tests {
     fn a_link_of_which_nothing_comes_is_offline_whatever_the_broker_kept() {
         let rows = of(&gates(), "2026-03-10T13:00:00Z".parse().unwrap(), 14);
         assert!(rows.iter().all(|r| r.health == Health::Offline));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_and_is_not_never_heard() {
+        let mut gates = gates();
+        for garbage in [&b"\xff\xfe"[..], b"{}", b"42"] {
+            gates.take("agegate/berlin/c/status", garbage);
+            gates.take("agegate/berlin/new/status", garbage);
+            let rows = of(&gates, "2026-03-10T12:01:00Z".parse().unwrap(), 14);
+            for name in ["c", "new"] {
+                let row = rows.iter().find(|r| r.gate == name).unwrap();
+                assert_eq!((row.health, row.state.as_str()), (Health::OutOfOrder, "its status cannot be read"));
+                assert!(row.needs_a_look());
+            }
+        }
+        gates.take("agegate/berlin/a/anchor", b"nonsense");
+        let row = of(&gates, "2026-03-10T12:01:00Z".parse().unwrap(), 14).into_iter().find(|r| r.gate == "a").unwrap();
+        assert_eq!((row.health, row.state.as_str()), (Health::Attention, "cannot be read: anchor"));
+        let good = r#"{"seq":3,"faults":0}"#;
+        assert!(gates.take("agegate/berlin/a/anchor", good.as_bytes()), "and is forgotten with the next one that can");
+        let row = of(&gates, "2026-03-10T12:01:00Z".parse().unwrap(), 14).into_iter().find(|r| r.gate == "a").unwrap();
+        assert_eq!(row.health, Health::Well);
     }
 
     #[test]

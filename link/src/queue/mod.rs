@@ -10,7 +10,7 @@
 //! - A number that does not follow is a [`Notice::Missed`], a hash that does not fit a [`Notice::Broken`], unless the record
 //!   itself is the `gap` that tells of it.
 //! - A last line without its end waits for the rest. A line that is no record waits for the next record: if that is the gate's
-//!   own `torn`, it was a power cut, else a [`Notice::Unreadable`].
+//!   own `torn`, it was a power cut, else a [`Notice::Unreadable`]. While both wait they are the log's [`Tail`], for whoever watches.
 //! - A file that was copied is a [`Notice::Repeated`].
 
 pub mod anchor;
@@ -167,22 +167,65 @@ fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Q
     move |source| QueueError { path: path.into(), action, source }
 }
 
+/// What stands at the end of the log and is no record: one that is being written, what a power cut tore, or what somebody put there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// File in which it begins.
+    pub file: String,
+    /// Where, bytes.
+    pub offset: u64,
+    /// How many bytes, their line ends not counted.
+    pub bytes: u64,
+}
+
+impl std::fmt::Display for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { file, offset, bytes } = self;
+        write!(f, "its end is no record: {bytes} bytes in {file}, from byte {offset} on")
+    }
+}
+
+/// What follows a cursor.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// As much as is read at once; empty where nothing follows yet.
+    pub items: Vec<Item>,
+    /// What stands after all records; told only where no item follows.
+    pub tail: Option<Tail>,
+}
+
 /// What follows a cursor, as much as is read at once; empty where nothing does yet.
 ///
 /// # Errors
 /// [`QueueError`] if folder or files cannot be read.
 pub fn next(folder: &Path, cursor: &Cursor, landmarks: &Landmarks) -> Result<Vec<Item>, QueueError> {
+    Ok(look(folder, cursor, landmarks)?.items)
+}
+
+/// The same, and what stands at the log's end that is no record.
+///
+/// # Errors
+/// As [`next`].
+pub fn look(folder: &Path, cursor: &Cursor, landmarks: &Landmarks) -> Result<Found, QueueError> {
     let names = names::list(folder).map_err(failed(folder, "reading the folder"))?;
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Found::default());
     }
-    let mut reading =
-        Reading { folder, names: &names, at: cursor.clone(), items: Vec::new(), held: Vec::new(), repeated: None };
+    let mut reading = Reading {
+        folder,
+        names: &names,
+        at: cursor.clone(),
+        items: Vec::new(),
+        held: Vec::new(),
+        partial: None,
+        repeated: None,
+    };
     if !stands(folder, cursor)? {
         reading.find_again(landmarks)?;
     }
     reading.read()?;
-    Ok(reading.items)
+    let tail = if reading.items.is_empty() { reading.tail() } else { None };
+    Ok(Found { items: reading.items, tail })
 }
 
 /// Whether the line at a cursor is there; true of one that has not read anything yet.
@@ -218,6 +261,8 @@ struct Reading<'a> {
     items: Vec<Item>,
     /// Lines that are no records and wait for what follows.
     held: Vec<Item>,
+    /// What stands after the last line end.
+    partial: Option<Tail>,
     repeated: Option<(String, u64, u64)>,
 }
 
@@ -265,6 +310,9 @@ impl Reading<'_> {
             done = bytes.len();
         }
         self.end_repeated();
+        let left = (bytes.len() - done) as u64;
+        self.partial =
+            (left > 0).then(|| Tail { file: name.as_str().into(), offset: offset + done as u64, bytes: left });
         Ok((done > 0).then_some(done as u64))
     }
 
@@ -298,6 +346,17 @@ impl Reading<'_> {
         self.at = after.clone();
         self.items.push(Item { what: What::Record { record: Box::new(record), line: line.to_vec(), hash }, after });
         Ok(())
+    }
+
+    /// What was read and is no record, with what follows it.
+    fn tail(&self) -> Option<Tail> {
+        let lines = self.held.iter().filter_map(|item| match &item.what {
+            What::Notice(Notice::Unreadable { file, offset, bytes, .. }) => {
+                Some(Tail { file: file.clone(), offset: *offset, bytes: *bytes })
+            }
+            _ => None,
+        });
+        lines.chain(self.partial.clone()).reduce(|first, next| Tail { bytes: first.bytes + next.bytes, ..first })
     }
 
     /// Number and hash of a record against the one before.
