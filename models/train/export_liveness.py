@@ -81,7 +81,7 @@ def main() -> None:
     shown, _, _, _ = load("train", 1)
     shown = (torch.from_numpy(np.ascontiguousarray(shown[..., columns].transpose(0, 3, 1, 2))).float() - liveness_net.MEAN) / liveness_net.STD
     maps = [*activations.rectified(net.stems), *activations.rectified(net.trunk)]
-    metadata["activation_scales"] = " ".join(f"{s:.6g}" for s in activations.scales(Normalised(net), maps, shown))
+    metadata["activation_scales"] = ",".join(f"{s:.6g}" for s in activations.scales(Normalised(net), maps, shown))
     probe = torch.from_numpy(np.ascontiguousarray(pixels[:200][..., columns])).permute(0, 3, 1, 2).float()
     with torch.no_grad():
         wanted = (gain * net.logit(probe) + offset).numpy()

@@ -282,7 +282,7 @@ pub enum LivenessMode {
 
 impl LivenessMode {
     /// The default, and what the example configuration shows.
-    pub const SHIPPED: Self = Self::Off;
+    pub const SHIPPED: Self = Self::Passive;
 }
 
 impl std::fmt::Display for LivenessMode {
