@@ -10,7 +10,7 @@ use crate::{
     camera::{self, exposure::Light, turn_watch::TurnWatch, turned::Turn},
     change::ChangeWatch,
     config::{Config, ExposureBy, LivenessMode},
-    frame::Frame,
+    frame::{Frame, Pixels},
     liveness::{
         Side,
         turn::{Failure, TurnLimits},
@@ -19,6 +19,7 @@ use crate::{
     policy::{GoodView, Policy, Reason},
     quality::{self, Flaw, QualityLimits},
     still_faces::StillFaces,
+    view::{Luma, View},
     vision::{
         AgeModel, BoundingBox, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, Point, TurnPoints,
         nearest,
@@ -92,7 +93,8 @@ struct Region([f32; 4]);
 impl Region {
     /// The same in pixels.
     fn bounds(&self, frame: &Frame) -> BoundingBox {
-        let (width, height) = (frame.pixels.width() as f32, frame.pixels.height() as f32);
+        let (width, height) = frame.pixels.dimensions();
+        let (width, height) = (width as f32, height as f32);
         let [left, top, right, bottom] = self.0;
         BoundingBox { x0: left * width, y0: top * height, x1: right * width, y1: bottom * height }
     }
@@ -404,7 +406,7 @@ impl Judge {
             return Ok(());
         }
         let Some(rotation) = self.turn_watch.due(frame.captured) else { return Ok(()) };
-        let found = !self.detector.detect_above(&rotation.apply(&frame.pixels), self.score)?.is_empty();
+        let found = !self.detector.detect_above(&rotation.apply(&frame.pixels.whole()), self.score)?.is_empty();
         if let Some(needed) = self.turn_watch.looked(rotation, found, frame.captured) {
             log::warn!(
                 "faces are found only when the picture is turned: is the camera mounted so? Set `rotation = {}` in [camera]",
@@ -415,7 +417,7 @@ impl Judge {
     }
 
     fn is_visitor(&self, face: &Face, frame: &Frame) -> bool {
-        let least = (self.quality.min_face_share * frame.pixels.height() as f32).max(self.quality.min_face_pixels);
+        let least = (self.quality.min_face_share * frame.pixels.dimensions().1 as f32).max(self.quality.min_face_pixels);
         face.bounds.height() >= least * CALLED_CLOSER_FROM
     }
 
@@ -471,26 +473,27 @@ fn is_companion(visitor: &Face, other: &Face) -> bool {
 }
 
 /// Mean brightness of a part of a picture: of every third pixel of every third row.
-fn light_of(picture: &image::RgbImage, part: &BoundingBox) -> Light {
+fn light_of(picture: &Pixels, part: &BoundingBox) -> Light {
+    let ((width, height), luma) = (picture.dimensions(), picture.luma());
     let within = |at: f32, most: u32| at.clamp(0.0, most as f32) as usize;
-    let (left, right) = (within(part.x0, picture.width()), within(part.x1, picture.width()));
-    let (top, bottom) = (within(part.y0, picture.height()), within(part.y1, picture.height()));
-    let stride = picture.width() as usize * 3;
+    let (left, right) = (within(part.x0, width), within(part.x1, width));
+    let (top, bottom) = (within(part.y0, height), within(part.y1, height));
     let (mut sum, mut count) = (0u64, 0u64);
     for y in (top..bottom).step_by(3) {
         for x in (left..right).step_by(3) {
-            let p = &picture.as_raw()[y * stride + x * 3..][..3];
-            sum += (u64::from(p[0]) * 299 + u64::from(p[1]) * 587 + u64::from(p[2]) * 114) / 1000;
+            sum += u64::from(luma.at(x, y));
             count += 1;
         }
     }
-    Light(if count == 0 { f32::NAN } else { sum as f32 / count as f32 })
+    Light(if count == 0 { f32::NAN } else { sum as f32 / (count * u64::from(Luma::EIGHTHS)) as f32 })
 }
 
-/// Whether a picture shows nothing for lack of light: the mean of every 97th byte is below 10 of 255.
-fn is_dark(picture: &image::RgbImage) -> bool {
-    let (sum, count) = picture.as_raw().iter().step_by(97).fold((0u64, 0u64), |(s, n), v| (s + u64::from(*v), n + 1));
-    count > 0 && sum < 10 * count
+/// Whether a picture shows nothing for lack of light: its mean brightness, of every ninth pixel of every ninth row, is below 10 of 255.
+fn is_dark(picture: &Pixels) -> bool {
+    let ((width, height), luma) = (picture.dimensions(), picture.luma());
+    let places = (4..height as usize).step_by(9).flat_map(|y| (4..width as usize).step_by(9).map(move |x| (x, y)));
+    let (sum, count) = places.fold((0u64, 0u64), |(sum, count), (x, y)| (sum + u64::from(luma.at(x, y)), count + 1));
+    count > 0 && sum < 10 * count * u64::from(Luma::EIGHTHS)
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ pub mod start;
 pub mod status;
 pub mod still_faces;
 pub mod trigger;
+pub mod view;
 pub mod vision;
 pub mod visit;
 pub mod wiring;
