@@ -10,7 +10,10 @@
 
 use std::time::Duration;
 
-use crate::view::{Luma, View};
+use crate::{
+    view::{Luma, View},
+    vision::BoundingBox,
+};
 
 /// The grid. At 640x480 a cell has 16 x 16 pixels: a face of 48 pixels covers nine.
 const COLUMNS: usize = 40;
@@ -83,6 +86,21 @@ impl ChangeWatch {
         std::mem::swap(&mut self.reference, &mut self.cells);
         self.last_look = Some(at);
         self.nobody = nobody;
+    }
+
+    /// Whether the newest picture differs from the one that was looked at last anywhere outside of `within`, which is in pixels.
+    #[must_use]
+    pub fn changed_outside(&self, within: &BoundingBox) -> bool {
+        if self.differences.len() != self.noise.len() || self.differences.is_empty() {
+            return true;
+        }
+        let (across, down) = (self.size.0 as f32 / COLUMNS as f32, self.size.1 as f32 / ROWS as f32);
+        let outside = |cell: usize| {
+            let (x, y) = ((cell % COLUMNS) as f32 * across, (cell / COLUMNS) as f32 * down);
+            x < within.x0 || x + across > within.x1 || y < within.y0 || y + down > within.y1
+        };
+        let pairs = self.differences.iter().zip(&self.noise).enumerate();
+        pairs.filter(|(cell, pair)| outside(*cell) && exceeds(*pair)).count() >= LEAST_CELLS
     }
 
     fn compare(&mut self) {

@@ -11,6 +11,7 @@ use crate::{
     change::ChangeWatch,
     config::{Config, ExposureBy, LivenessMode},
     frame::{Frame, Pixels},
+    gaze::{self, Gaze},
     liveness::{
         Side,
         turn::{Failure, TurnLimits},
@@ -82,6 +83,7 @@ pub struct Judge {
     region: Region,
     still: StillFaces,
     change: Option<ChangeWatch>,
+    gaze: Gaze,
     /// Whether the camera's exposure follows what is seen here.
     metered: bool,
 }
@@ -110,6 +112,17 @@ impl Region {
     }
 }
 
+/// How much of a picture was searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Searched {
+    /// Nothing: nobody was there, and nothing has changed.
+    Nothing,
+    /// The surroundings of the face that is followed.
+    Around,
+    /// All of it.
+    Everything,
+}
+
 /// What one frame came to.
 #[derive(Debug)]
 pub struct Judged {
@@ -117,8 +130,8 @@ pub struct Judged {
     pub step: Step,
     /// Faces found.
     pub faces: usize,
-    /// Whether the picture was searched for faces. It is not while nobody is there and nothing changes.
-    pub searched: bool,
+    /// How much of the picture was searched for faces.
+    pub searched: Searched,
     /// The nearest face's verdict, for `replay --frames`.
     pub view: Option<Result<GoodView, Flaw>>,
     /// Whether the whole picture is dark: a covered lens, or no light at all.
@@ -188,6 +201,7 @@ impl Judge {
             region,
             still,
             change,
+            gaze: Gaze::default(),
             metered: config.camera.exposure == ExposureBy::Face,
         })
     }
@@ -291,28 +305,30 @@ impl Judge {
     pub fn frame(&mut self, frame: &Frame) -> Result<Judged, ModelError> {
         let started = Instant::now();
         if self.may_skip(frame) {
-            let sighting = Sighting { at: frame.captured, nearest: None, doubtful_companion: false, several: false };
+            let sighting =
+                Sighting { at: frame.captured, nearest: None, doubtful_companion: Some(false), several: false };
             let (step, dark) = (self.tracker.observe(sighting), is_dark(&frame.pixels));
             return Ok(Judged {
                 step,
                 faces: 0,
-                searched: false,
+                searched: Searched::Nothing,
                 view: None,
                 dark,
                 light: self.light(frame, None),
                 times: [started.elapsed(), Duration::ZERO],
             });
         }
-        let mut faces = self.detector.detect_above(&frame.pixels, self.score * ALMOST)?;
-        faces.retain(|face| self.region.holds(face, frame.pixels.dimensions()));
-        if let Some(change) = &mut self.change {
-            change.looked(frame.captured, faces.is_empty());
-        }
+        let (searched, mut faces) = match self.around(frame)? {
+            Some(face) => (Searched::Around, vec![face]),
+            None => (Searched::Everything, self.everywhere(frame)?),
+        };
         faces.retain(|face| face.score >= self.score);
         self.look_turned(frame, faces.is_empty())?;
         let detected = started.elapsed();
         let mut view = None;
-        let (mut companion, mut several) = (false, false);
+        let mut several = false;
+        // Whoever else is there is not seen where only the surroundings were looked at.
+        let mut companion = (searched == Searched::Everything).then_some(false);
         let living = self.living(&faces, frame.captured);
         let seen = match nearest(&living).filter(|face| self.is_visitor(face, frame)) {
             None => None,
@@ -327,8 +343,8 @@ impl Judge {
             Some(face) => {
                 let seen = self.view(face, frame)?;
                 view = Some(seen.clone());
-                if seen.is_ok() {
-                    companion = self.doubtful_companion(face, &faces, frame)?;
+                if seen.is_ok() && companion.is_some() {
+                    companion = Some(self.doubtful_companion(face, &faces, frame)?);
                 }
                 let points = if seen.is_ok() { self.points(face, frame)? } else { None };
                 Some(SeenFace { bounds: face.bounds, view: seen, points })
@@ -342,10 +358,39 @@ impl Judge {
             light: self.light(frame, nearest(&living)),
             step,
             faces: faces.len(),
-            searched: true,
+            searched,
             view,
             times: [detected, started.elapsed() - detected],
         })
+    }
+
+    /// All faces of a frame and what is almost one.
+    fn everywhere(&mut self, frame: &Frame) -> Result<Vec<Face>, ModelError> {
+        let mut faces = self.detector.detect_above(&frame.pixels, self.score * ALMOST)?;
+        faces.retain(|face| self.region.holds(face, frame.pixels.dimensions()));
+        if let Some(change) = &mut self.change {
+            change.looked(frame.captured, faces.is_empty());
+        }
+        self.gaze.saw_all(frame.captured, &faces, self.score);
+        Ok(faces)
+    }
+
+    /// The face that is followed, where its surroundings are all that must be looked at, and show it alone.
+    fn around(&mut self, frame: &Frame) -> Result<Option<Face>, ModelError> {
+        let Some(change) = &self.change else { return Ok(None) };
+        // A turn of the head is measured by points whose noise was measured on whole pictures.
+        if self.tracker.is_empty() || self.points.is_some() || self.tracker.may_allow() {
+            return Ok(None);
+        }
+        let Some(before) = self.gaze.around(frame.captured) else { return Ok(None) };
+        let size = frame.pixels.dimensions();
+        if change.changed_outside(&gaze::person(&before, size)) {
+            return Ok(None);
+        }
+        let found = self.detector.detect_around(&frame.pixels, &before, self.score * ALMOST)?;
+        let Some((seen, mut faces)) = found else { return Ok(None) };
+        faces.retain(|face| self.region.holds(face, size));
+        Ok(self.gaze.saw(&seen, size, &faces, self.score).then(|| faces[0]))
     }
 
     /// How bright the face is, or the region where nobody is; where the camera's exposure follows it.
@@ -417,7 +462,8 @@ impl Judge {
     }
 
     fn is_visitor(&self, face: &Face, frame: &Frame) -> bool {
-        let least = (self.quality.min_face_share * frame.pixels.dimensions().1 as f32).max(self.quality.min_face_pixels);
+        let least =
+            (self.quality.min_face_share * frame.pixels.dimensions().1 as f32).max(self.quality.min_face_pixels);
         face.bounds.height() >= least * CALLED_CLOSER_FROM
     }
 

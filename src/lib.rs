@@ -30,6 +30,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod frame;
 pub mod gate;
+pub mod gaze;
 pub mod gpio;
 pub mod judge;
 pub mod liveness;

@@ -217,7 +217,7 @@ fn show(tracker: &mut VisitTracker, view: &View, temperature: f32, k: usize, fro
         .observe(Sighting {
             at,
             nearest: Some(SeenFace { bounds, view, points: None }),
-            doubtful_companion: false,
+            doubtful_companion: Some(false),
             several: false,
         })
         .decision
@@ -234,7 +234,7 @@ pub fn leave(tracker: &mut VisitTracker, visit: &VisitSettings, from: Duration) 
     let mut at = from;
     while at < from + visit.lost_after + BETWEEN_FRAMES {
         at += BETWEEN_FRAMES;
-        tracker.observe(Sighting { at, nearest: None, doubtful_companion: false, several: false });
+        tracker.observe(Sighting { at, nearest: None, doubtful_companion: Some(false), several: false });
     }
     at
 }

@@ -184,6 +184,28 @@ impl Detector {
         self.search(&input, Place { scale, left: 0.0, top: 0.0 }, score)
     }
 
+    /// Finds the faces in the surroundings of one that was found before, as large as [`Detector::detect_above`] would see them and
+    /// with a fraction of its work; and tells what part of the picture was seen. `None` where there is no such part that is much
+    /// smaller than the picture, or the model runs in float.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] if the model fails.
+    pub fn detect_around<V: View>(
+        &self,
+        picture: &V,
+        face: &BoundingBox,
+        score: f32,
+    ) -> Result<Option<(BoundingBox, Vec<Face>)>, ModelError> {
+        let whole = (self.file.input.width, self.file.input.height);
+        let Some(window) = Window::around(face, picture.size(), whole).filter(|_| self.file.takes_other_sizes()) else {
+            return Ok(None);
+        };
+        let input = window.cut(picture);
+        let Area { left, top, .. } = window.area;
+        let found = self.search(&input, Place { scale: window.scale, left: left as f32, top: top as f32 }, score)?;
+        Ok(Some((window.bounds(), found)))
+    }
+
     /// The faces of an input of any size, surest first.
     fn search(&self, input: &RgbImage, place: Place, score: f32) -> Result<Vec<Face>, ModelError> {
         let maps = self.file.run(input)?;
@@ -269,8 +291,77 @@ struct Place {
     top: f32,
 }
 
+/// A part of the picture that is searched alone, at the scale at which the whole picture is searched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Window {
+    /// In pixels of the picture.
+    area: Area,
+    /// In pixels of the input.
+    size: (u32, u32),
+    scale: f32,
+}
+
+impl Window {
+    /// What is seen on each side of a face, in shares of its height: as far as somebody may move from picture to picture, and
+    /// what the net wants to see around a face.
+    const MARGIN: f32 = 0.375;
+    /// Sides are multiples of the coarsest level's cells.
+    const STEP: u32 = 32;
+    /// Corners lie on the cells of the two finer levels, in pixels of the input: so a face is seen by the cells that see it in the
+    /// whole picture.
+    const GRID: f32 = 16.0;
+    /// The largest window worth the trouble, in shares of the input.
+    const LARGEST: f32 = 0.7;
+
+    /// The window around a face of a picture. `None` where it would be hardly smaller than the input.
+    fn around(face: &BoundingBox, picture: (u32, u32), input: (u32, u32)) -> Option<Self> {
+        let (scale, within) = inner(picture, input);
+        let margin = Self::MARGIN * face.height() * scale;
+        let side = |length: f32| ((length * scale + 2.0 * margin).ceil() as u32).next_multiple_of(Self::STEP);
+        // A float becomes the nearest number that the type has; a face larger than the input has no window.
+        let long = |length: f32| (length * scale <= input.0.max(input.1) as f32).then(|| side(length));
+        let size = (long(face.width())?, long(face.height())?);
+        let share = (size.0 * size.1) as f32 / (input.0 * input.1) as f32;
+        if size.0 == 0 || size.1 == 0 || size.0 > within.0 || size.1 > within.1 || share > Self::LARGEST {
+            return None;
+        }
+        let of = |length: u32, most: u32| ((length as f32 / scale).round() as u32).min(most);
+        let (width, height) = (of(size.0, picture.0), of(size.1, picture.1));
+        let centre = face.centre();
+        let grid = Self::GRID / scale;
+        let from = |middle: f32, length: u32, most: u32| {
+            let cells = ((middle - length as f32 / 2.0) / grid).round().max(0.0);
+            ((cells * grid).round() as u32).min(most - length) / 2 * 2
+        };
+        let (left, top) = (from(centre.x, width, picture.0), from(centre.y, height, picture.1));
+        Some(Self { area: Area { left, top, width, height }, size, scale })
+    }
+
+    /// Its pixels at the size in which they are searched.
+    fn cut(&self, picture: &impl View) -> RgbImage {
+        if self.scale == 0.5 {
+            return picture.halved(self.area);
+        }
+        let part = picture.part(self.area);
+        let Area { left, top, width, height } = self.area;
+        let cut = imageops::crop_imm(part.pixels.as_ref(), left - part.left, top - part.top, width, height);
+        if (width, height) == self.size {
+            return cut.to_image();
+        }
+        imageops::resize(&*cut, self.size.0, self.size.1, FilterType::Triangle)
+    }
+
+    /// The same in pixels of the picture.
+    fn bounds(&self) -> BoundingBox {
+        let Area { left, top, width, height } = self.area;
+        BoundingBox { x0: left as f32, y0: top as f32, x1: (left + width) as f32, y1: (top + height) as f32 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -287,5 +378,27 @@ mod tests {
         assert!((scale - 0.25).abs() < 1e-6);
         assert_eq!(boxed.get_pixel(319, 179)[0], 9);
         assert_eq!(boxed.get_pixel(10, 181)[0], 127);
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_lies_inside_the_picture_and_holds_the_face_with_its_surroundings(
+            (x, y) in (-50.0f32..700.0, -50.0f32..500.0), height in 10.0f32..400.0, size in 0usize..4,
+        ) {
+            let picture = [(640, 480), (1280, 720), (480, 640), (320, 240)][size];
+            let face = BoundingBox { x0: x, y0: y, x1: x + 0.8 * height, y1: y + height };
+            if let Some(window) = Window::around(&face, picture, (320, 240)) {
+                let Area { left, top, width, height: down } = window.area;
+                prop_assert!(left + width <= picture.0 && top + down <= picture.1);
+                prop_assert!(window.size.0 * window.size.1 <= 320 * 240 * 7 / 10);
+                prop_assert!(window.size.0.is_multiple_of(32) && window.size.1.is_multiple_of(32));
+                let bounds = window.bounds();
+                // As much on each side as the picture has, but for what the corner is rounded by.
+                let margin = 0.375 * height - 3.0 - 8.0 / window.scale;
+                prop_assert!(bounds.x0 <= (face.x0 - margin).max(0.0) || bounds.x1 >= picture.0 as f32 - 1.0);
+                prop_assert!(bounds.x1 >= (face.x1 + margin).min(picture.0 as f32) - 2.0 || bounds.x0 <= 0.0);
+                prop_assert!(bounds.y0 <= (face.y0 - margin).max(0.0) || bounds.y1 >= picture.1 as f32 - 1.0);
+            }
+        }
     }
 }
