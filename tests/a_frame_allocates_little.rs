@@ -1,6 +1,7 @@
 //! After the first frames, judging one allocates a bounded handful of times: a gate that runs for months must not fragment its memory.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+#![allow(clippy::print_stdout, reason = "a script reads the figures")]
 
 mod common;
 
