@@ -7,7 +7,7 @@ BINARY = target/release/agegate
 # Whatever the user has set: the scripts look for what was built here.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: all build demo test test-browser lint bench models card policy turn-figures turn-noise turn-model config install packages packages-test docs bare-test clean board-test board-systemd board-soak soak fuzz arm-test deb link link-test thousand
+.PHONY: all build demo test miri test-browser lint bench models card policy turn-figures turn-noise turn-model config install packages packages-test docs bare-test clean board-test board-systemd board-soak soak fuzz arm-test deb link link-test thousand
 
 all: build
 
@@ -20,6 +20,11 @@ demo: build
 test: packages-test
 	$(CARGO) test --release --locked --package agegate-kernels
 	$(CARGO) test --release --locked
+
+# The kernels' plain path, and all that is around the vector instructions, under Miri, which needs the nightly toolchain with it:
+# `rustup toolchain install nightly --component miri`. Miri knows no vector instructions of these kernels.
+miri:
+	$(CARGO) +nightly miri test --package agegate-kernels
 
 # The second program, which speaks to the network.
 link: packages

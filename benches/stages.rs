@@ -4,7 +4,9 @@ use std::hint::black_box;
 
 use agegate::{
     camera::pixel::{Colour, PixelFormat, to_rgb},
-    vision::{AgeModel, BoundingBox, Chip, Detector, LivenessModel, Point, align::TEMPLATE},
+    frame::Pixels,
+    view::{Area, View},
+    vision::{AgeModel, BoundingBox, Chip, Detector, LivenessModel, Point, Runtime, align::TEMPLATE},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::RgbImage;
@@ -22,10 +24,14 @@ fn stages(c: &mut Criterion) {
     c.bench_function("colour 640x480 YUYV to RGB", |b| {
         b.iter(|| to_rgb(PixelFormat::Yuyv, Colour::default(), black_box(&yuyv), (640, 480), 0));
     });
+    let kept =
+        Pixels::of(PixelFormat::Yuyv, Colour::default(), &yuyv, (640, 480), 0).expect("a frame of the right size");
+    c.bench_function("half of 640x480 YUYV", |b| b.iter(|| black_box(&kept).halved(Area::whole((640, 480)))));
+    c.bench_function("detect around a face", |b| b.iter(|| detector.detect_around(black_box(&kept), &bounds, 0.6)));
     c.bench_function("detect 640x480", |b| b.iter(|| detector.detect(black_box(&picture))));
     c.bench_function("align", |b| b.iter(|| Chip::align(black_box(&picture), &landmarks, age.chip_side())));
-    // The models alone, at their input sizes: what `scripts/compare_runtimes.py` holds against ONNX Runtime; and the float
-    // files that it names, against the quantized ones.
+    // The models alone, at their input sizes: what `scripts/compare_runtimes.py` holds against ONNX Runtime, and against the same
+    // files in float.
     let small = image::imageops::thumbnail(&picture, 320, 240);
     c.bench_function("model detector", |b| b.iter(|| detector.detect_above(black_box(&small), 0.99)));
     c.bench_function("model age", |b| b.iter(|| age.read(black_box(&chip))));
@@ -34,18 +40,12 @@ fn stages(c: &mut Criterion) {
     let tiny = image::imageops::thumbnail(&picture, side, side);
     c.bench_function("model liveness", |b| b.iter(|| liveness.read(black_box(&tiny), &whole)));
     c.bench_function("liveness", |b| b.iter(|| liveness.read(black_box(&picture), &bounds)));
-    if let Some(path) = std::env::var_os("AGEGATE_FLOAT_DETECTOR") {
-        let float = Detector::load(Some(path.as_ref())).expect("the float detector loads");
-        c.bench_function("model detector float", |b| b.iter(|| float.detect_above(black_box(&small), 0.99)));
-    }
-    if let Some(path) = std::env::var_os("AGEGATE_FLOAT_AGE") {
-        let float = AgeModel::load(Some(path.as_ref())).expect("the float age model loads");
-        c.bench_function("model age float", |b| b.iter(|| float.read(black_box(&chip))));
-    }
-    if let Some(path) = std::env::var_os("AGEGATE_FLOAT_LIVENESS") {
-        let float = LivenessModel::load(Some(path.as_ref())).expect("the float liveness model loads");
-        c.bench_function("model liveness float", |b| b.iter(|| float.read(black_box(&tiny), &whole)));
-    }
+    let float = Detector::load_for(None, Runtime::Float).expect("the embedded detector loads");
+    c.bench_function("model detector float", |b| b.iter(|| float.detect_above(black_box(&small), 0.99)));
+    let float = AgeModel::load_for(None, Runtime::Float).expect("the embedded age model loads");
+    c.bench_function("model age float", |b| b.iter(|| float.read(black_box(&chip))));
+    let float = LivenessModel::load_for(None, Runtime::Float).expect("the embedded liveness model loads");
+    c.bench_function("model liveness float", |b| b.iter(|| float.read(black_box(&tiny), &whole)));
     c.bench_function("age", |b| b.iter(|| age.read(black_box(&chip))));
 }
 

@@ -26,7 +26,7 @@ impl Camera for StillCamera {
         std::thread::sleep(Duration::from_millis(100));
         self.sequence += 1;
         // The time of the capture, by the monotonic clock: latency and the age of a decision count from it.
-        Ok(Frame { pixels: self.pixels.clone(), captured: monotonic_now(), sequence: self.sequence })
+        Ok(Frame { pixels: self.pixels.clone().into(), captured: monotonic_now(), sequence: self.sequence })
     }
 
     fn describe(&self) -> String {

@@ -2,12 +2,12 @@
 
 Instructions, not time: under emulation time says nothing about a board. Debian 12's user-mode emulator counts them
 through a small plugin (`scripts/arm/count.c`); the numbers repeat. A frame's share is the difference between a run with
-some frames and one with more. `-cpu` decides which instructions the program finds: a Cortex-A76 (Raspberry Pi 5) has the
+some frames and one with more. A frame comes as a camera sends it, in YU12. `-cpu` decides which instructions the program finds: a Cortex-A76 (Raspberry Pi 5) has the
 dot product, an A53 and an A72 (Pi 3, Pi 4) have not.
 
-`sh scripts/cross.sh arm64`, then `python3 scripts/arm_cost.py [--cpu NAME] [--json FILE]` (needs onnx and numpy:
-models/train/requirements.txt). Without `--cpu` all are counted, and the tables of docs/measurements.md written; the file has the
-last processor's counts in millions.
+`sh scripts/cross.sh arm64`, then `python3 scripts/arm_cost.py [--cpu NAME] [--json FILE]` (needs onnx, numpy and
+Pillow: models/train/requirements.txt). Without `--cpu` all are counted, and the tables of docs/measurements.md written, that of
+`energy.py` too; the file has the last processor's counts in millions.
 """
 
 import argparse
@@ -21,12 +21,13 @@ import numpy as np
 import onnx
 
 import demo_clip
+import energy
+from camera_frames import clip
 from readme import replace_block
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "target/arm-cost"
 BINARY = ROOT / "target/cross/aarch64-unknown-linux-gnu/release/agegate"
-FEW, MANY = 2, 4
 
 
 def emulator() -> pathlib.Path:
@@ -71,28 +72,30 @@ def count(program: pathlib.Path, library: pathlib.Path, cpu: str, config: pathli
     return int(found[1])
 
 
-# What is counted: name in the file, words, whether pictures without change are skipped, whether a living face is asked for, which picture.
+# What is counted: name in the file, words, whether less is searched where nothing changes, whether a living face is asked for, which
+# picture, and how many frames are shown first and then. Of three frames of a followed face one is searched as a whole.
 ROWS = [
-    ("empty_skipped", "nobody there, nothing changes", True, False, "nobody"),
-    ("empty_judged", "nobody there, searched: detector", False, False, "nobody"),
-    ("face", "a face: detector, alignment, quality, age", False, False, "adult"),
-    ("face_and_liveness", "the same with the liveness model", False, True, "adult"),
+    ("empty_skipped", "nobody there, nothing changes", True, False, "nobody", (2, 4)),
+    ("empty_judged", "nobody there, searched: detector", False, False, "nobody", (2, 4)),
+    ("face", "a face: detector, alignment, quality, age", False, False, "adult", (2, 4)),
+    ("face_followed", "the same, followed: mostly only its surroundings searched", True, False, "adult", (4, 10)),
+    ("face_and_liveness", "a face, with the liveness model", False, True, "adult", (2, 4)),
 ]
 CPUS = {"cortex-a53": "Cortex-A53 (Pi 3)", "cortex-a72": "Cortex-A72 (Pi 4)", "cortex-a76": "Cortex-A76 (Pi 5)"}
 
 
 def counted(program: pathlib.Path, library: pathlib.Path, cpu: str, runtime: str) -> dict[str, float]:
     result = {}
-    for name, _, skip, living, shown in ROWS:
+    for name, _, skip, living, shown, (first, then) in ROWS:
         config = WORK / f"{name}-{runtime}.toml"
         config.write_text(
             f'[visit]\ngood_frames = 40\nmost_frames = 50\ndecide_seconds = 100.0\n[relay]\ndriver = "simulated"\n[models]\nruntime = "{runtime}"\n'
             f'[camera]\nskip_unchanged = {str(skip).lower()}\n[liveness]\nmode = "{"passive" if living else "off"}"\n'
         )
-        few, many = (count(program, library, cpu, config, WORK / f"{shown}.jpg", n) for n in (FEW, MANY))
-        result[name] = round((many - few) / (MANY - FEW) / 1e6, 2)
+        few, many = (count(program, library, cpu, config, WORK / f"{shown}.y4m", n) for n in (first, then))
+        result[name] = round((many - few) / (then - first) / 1e6, 2)
         if name == "face":
-            result["start"] = round((few - FEW * (many - few) / (MANY - FEW)) / 1e6, 1)
+            result["start"] = round((few - first * (many - few) / (then - first)) / 1e6, 1)
     return result
 
 
@@ -106,8 +109,8 @@ def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     program, library = emulator(), plugin()
     frames = demo_clip.frames()
-    (WORK / "adult.jpg").write_bytes(frames[demo_clip.visit_of("adult").middle])
-    (WORK / "nobody.jpg").write_bytes(frames[0])
+    (WORK / "adult.y4m").write_bytes(clip([frames[demo_clip.visit_of("adult").middle]]))
+    (WORK / "nobody.y4m").write_bytes(clip([frames[0]]))
     products = (multiply_adds("face-detector") + multiply_adds("age-estimator")) / 1e6
     table = {}
     for cpu in [args.cpu] if args.cpu else CPUS:
@@ -129,6 +132,7 @@ def main() -> None:
     each = " | ".join(f"{table[c, r]['face'] / products:.2f}" for c in CPUS for r in ("auto", "float"))
     lines.append(f"| a face: instructions for each of the {products:.0f} million multiplications of both nets | {each} |")
     replace_block("arm cost", "scripts/arm_cost.py", "\n".join(lines))
+    energy.write({cpu: table[cpu, "auto"] for cpu in CPUS})
 
 
 if __name__ == "__main__":

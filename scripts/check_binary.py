@@ -4,8 +4,7 @@ import pathlib
 import subprocess
 import sys
 
-# 30 MB were allowed; the third and fourth model and the door unit took it a little over.
-LIMIT = 30_500_000
+LIMIT = 30_000_000
 binary = pathlib.Path("target/release/agegate")
 subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], check=True)
 size = binary.stat().st_size

@@ -1,10 +1,13 @@
-"""The same model files in tract (our code, by criterion) and in ONNX Runtime, one thread each, in one run.
+"""The same model files in our code (by criterion) and in ONNX Runtime, one thread each, in one run.
 
-Prints the median time of each and the ratio. `pip install onnx onnxruntime numpy` first (models/train/requirements.txt).
-ONNX Runtime is timed before and after tract, so that a change of the machine's load shows. Figures: also the float files
-beside the checkpoints, where they exist, against the quantized ones.
+Prints the median time of each and the ratio, and writes them into docs/measurements.md. `pip install onnx onnxruntime numpy` first
+(models/train/requirements.txt). ONNX Runtime is timed before and after, so that a change of the machine's load shows. Ours runs in
+integers where the processor can; the last column holds that against the same files in float, by tract.
+
+`python3 scripts/compare_runtimes.py [--json FILE]`: the file has the ratios to ONNX Runtime by model.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -42,31 +45,28 @@ def criterion_ms(name: str) -> float:
 
 
 def main() -> None:
-    work = pathlib.Path(os.environ.get("AGEGATE_TRAIN_WORK", ROOT / "models" / "train" / "work"))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", type=pathlib.Path)
+    args = parser.parse_args()
     before = {k: onnx_runtime_ms(ROOT / "models" / f"{stem}.onnx") for k, (stem, _) in MODELS.items()}
-    environment = dict(os.environ)
-    for key, (stem, _) in MODELS.items():
-        if (work / f"{stem}-float.onnx").is_file():
-            environment[f"AGEGATE_FLOAT_{key.upper()}"] = str(work / f"{stem}-float.onnx")
     command = ["cargo", "bench", "--locked", "--bench", "stages", "--", "--warm-up-time", "1", "--measurement-time", "4"]
-    result = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    result = subprocess.run(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if result.returncode:
         sys.exit("the benchmark failed; run it by hand: " + " ".join(command))
     after = {k: onnx_runtime_ms(ROOT / "models" / f"{stem}.onnx") for k, (stem, _) in MODELS.items()}
-    lines = []
-    print(f"{'model':<10} {'tract, ms':>10} {'ONNX Runtime, ms':>17} {'ratio':>6} {'float in tract, ms':>19} {'int8/float':>11}")
+    lines, ratios = [], {}
+    print(f"{'model':<10} {'ours, ms':>10} {'ONNX Runtime, ms':>17} {'ratio':>6} {'float in tract, ms':>19} {'ours/float':>11}")
     for key in MODELS:
-        tract, peer = criterion_ms(f"model {key}"), statistics.mean((before[key], after[key]))
-        float_path = ROOT / "target" / "criterion" / f"model {key} float" / "new" / "estimates.json"
-        plain = criterion_ms(f"model {key} float") if f"AGEGATE_FLOAT_{key.upper()}" in environment and float_path.is_file() else None
-        tail = f"{plain:>19.2f} {tract / plain:>11.2f}" if plain else f"{'-':>19} {'-':>11}"
-        print(f"{key:<10} {tract:>10.2f} {peer:>17.2f} {tract / peer:>6.2f} {tail}")
-        ratio = f"{tract / plain:.2f}" if plain else "-"
-        lines.append(f"| {key} model | {tract:.2f} ms | {peer:.2f} ms | {tract / peer:.2f} | {ratio} |")
-    for stage in ("colour 640x480 YUYV to RGB", "detect 640x480", "align", "age", "liveness"):
+        ours, peer, plain = criterion_ms(f"model {key}"), statistics.mean((before[key], after[key])), criterion_ms(f"model {key} float")
+        ratios[key] = round(ours / peer, 3)
+        print(f"{key:<10} {ours:>10.2f} {peer:>17.2f} {ours / peer:>6.2f} {plain:>19.2f} {ours / plain:>11.2f}")
+        lines.append(f"| {key} model | {ours:.2f} ms | {peer:.2f} ms | {ours / peer:.2f} | {ours / plain:.2f} |")
+    if args.json:
+        args.json.write_text(json.dumps(ratios, indent=1) + "\n")
+    for stage in ("colour 640x480 YUYV to RGB", "half of 640x480 YUYV", "detect 640x480", "detect around a face", "align", "age", "liveness"):
         lines.append(f"| stage: {stage} | {criterion_ms(stage):.2f} ms | | | |")
         print(f"stage {stage}: {criterion_ms(stage):.2f} ms")
-    head = ["| one thread, medians | tract, our code | ONNX Runtime | ratio | int8 over float, in tract |", "|---|---|---|---|---|"]
+    head = ["| one thread, medians | ours | ONNX Runtime | ratio | ours over float in tract |", "|---|---|---|---|---|"]
     replace_block("bench", "scripts/compare_runtimes.py", "\n".join(head + lines))
 
 

@@ -10,7 +10,10 @@
 
 use std::time::Duration;
 
-use image::RgbImage;
+use crate::{
+    view::{Luma, View},
+    vision::BoundingBox,
+};
 
 /// The grid. At 640x480 a cell has 16 x 16 pixels: a face of 48 pixels covers nine.
 const COLUMNS: usize = 40;
@@ -53,11 +56,12 @@ pub struct ChangeWatch {
 
 impl ChangeWatch {
     /// Whether the detector must look at this picture; [`ChangeWatch::looked`] must be told what it saw.
-    pub fn must_look(&mut self, picture: &RgbImage, at: Duration) -> bool {
-        let known = self.size == picture.dimensions() && !self.reference.is_empty();
-        self.size = picture.dimensions();
+    pub fn must_look(&mut self, picture: &impl View, at: Duration) -> bool {
+        let known = self.size == picture.size() && !self.reference.is_empty();
+        self.size = picture.size();
         luma_cells(picture, &mut self.cells);
         if !known {
+            self.differences.clear();
             return true;
         }
         self.compare();
@@ -84,6 +88,21 @@ impl ChangeWatch {
         self.nobody = nobody;
     }
 
+    /// Whether the newest picture differs from the one that was looked at last anywhere outside of `within`, which is in pixels.
+    #[must_use]
+    pub fn changed_outside(&self, within: &BoundingBox) -> bool {
+        if self.differences.len() != self.noise.len() || self.differences.is_empty() {
+            return true;
+        }
+        let (across, down) = (self.size.0 as f32 / COLUMNS as f32, self.size.1 as f32 / ROWS as f32);
+        let outside = |cell: usize| {
+            let (x, y) = ((cell % COLUMNS) as f32 * across, (cell / COLUMNS) as f32 * down);
+            x < within.x0 || x + across > within.x1 || y < within.y0 || y + down > within.y1
+        };
+        let pairs = self.differences.iter().zip(&self.noise).enumerate();
+        pairs.filter(|(cell, pair)| outside(*cell) && exceeds(*pair)).count() >= LEAST_CELLS
+    }
+
     fn compare(&mut self) {
         // Light and exposure multiply: the median of the ratios is what happened to the whole picture.
         self.sorted.clear();
@@ -99,8 +118,6 @@ impl ChangeWatch {
     }
 
     fn changed_cells(&self) -> usize {
-        let exceeds =
-            |(difference, noise): (&f32, &f32)| difference.abs() > (NOISES * noise).clamp(LEAST_CHANGE, SURE_CHANGE);
         self.differences.iter().zip(&self.noise).filter(|pair| exceeds(*pair)).count()
     }
 
@@ -113,34 +130,36 @@ impl ChangeWatch {
     }
 }
 
+/// Whether a cell differs by more than it does by itself.
+fn exceeds((difference, noise): (&f32, &f32)) -> bool {
+    difference.abs() > (NOISES * noise).clamp(LEAST_CHANGE, SURE_CHANGE)
+}
+
 /// Mean luma of each cell, 0 to 255, from a few of its pixels.
-fn luma_cells(picture: &RgbImage, cells: &mut Vec<f32>) {
+fn luma_cells(picture: &impl View, cells: &mut Vec<f32>) {
     cells.clear();
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let (width, height) = (picture.size().0 as usize, picture.size().1 as usize);
     if width == 0 || height == 0 {
         return;
     }
     let at = |k: usize, of: usize, length: usize| (k * length / of).min(length - 1);
-    let raw = picture.as_raw();
+    let luma = picture.luma();
+    let columns: [usize; COLUMNS * SAMPLES] = std::array::from_fn(|k| at(k, COLUMNS * SAMPLES, width));
     for row in 0..ROWS {
         for column in 0..COLUMNS {
             let mut sum = 0u32;
             for y in 0..SAMPLES {
-                let line = at(row * SAMPLES + y, ROWS * SAMPLES, height) * width;
-                for x in 0..SAMPLES {
-                    let pixel = 3 * (line + at(column * SAMPLES + x, COLUMNS * SAMPLES, width));
-                    // Weights of BT.601 in eighths: red 2, green 5, blue 1.
-                    sum += 2 * u32::from(raw[pixel]) + 5 * u32::from(raw[pixel + 1]) + u32::from(raw[pixel + 2]);
-                }
+                let line = at(row * SAMPLES + y, ROWS * SAMPLES, height);
+                sum += columns[column * SAMPLES..][..SAMPLES].iter().map(|x| luma.at(*x, line)).sum::<u32>();
             }
-            cells.push(sum as f32 / (8 * SAMPLES * SAMPLES) as f32);
+            cells.push(sum as f32 / (Luma::EIGHTHS as usize * SAMPLES * SAMPLES) as f32);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
     use proptest::prelude::*;
 
     use super::*;

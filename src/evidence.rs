@@ -24,7 +24,11 @@ pub struct GoodView {
 pub struct Evidence {
     frames: Vec<(AgeEstimate, f32)>,
     liveness: Vec<LivenessScore>,
+    /// Good frames in which everything was looked at, and those of them with a doubtful companion.
+    looked: usize,
     doubtful_companions: usize,
+    /// Whether everything was looked at in the newest of them.
+    newest_looked: bool,
 }
 
 /// What the evidence amounts to now.
@@ -75,12 +79,14 @@ impl From<Allowance> for (Outcome, Reason) {
 }
 
 impl Evidence {
-    /// Adds a good frame, and whether a face close by was not surely old enough.
-    pub fn add(&mut self, view: GoodView, doubtful_companion: bool) {
+    /// Adds a good frame, and whether a face close by was not surely old enough; `None` where nobody looked for one.
+    pub fn add(&mut self, view: GoodView, doubtful_companion: Option<bool>) {
         let weight = if view.weight.is_finite() { view.weight.clamp(0.01, 1.0) } else { 0.01 };
         self.frames.push((view.estimate, weight));
         self.liveness.extend(view.liveness);
-        self.doubtful_companions += usize::from(doubtful_companion);
+        self.newest_looked = doubtful_companion.is_some();
+        self.looked += usize::from(self.newest_looked);
+        self.doubtful_companions += usize::from(doubtful_companion == Some(true));
     }
 
     /// Number of good frames.
@@ -109,7 +115,7 @@ impl Evidence {
 
     /// Whether a doubtful face was close by in so many frames that it is no mistake of the detector's.
     fn companion(&self) -> bool {
-        self.doubtful_companions > 0 && self.doubtful_companions * 5 >= self.frames.len()
+        self.doubtful_companions > 0 && self.doubtful_companions * 5 >= self.looked
     }
 
     /// Judges the evidence: `Allow` needs at least `enough` good frames, and as many that show a living face where the policy
@@ -129,7 +135,8 @@ impl Evidence {
             if self.companion() {
                 return Verdict::Refused(Refused::Refer, Reason::YoungerFaceNear);
             }
-            return Verdict::Allow(Allowance(living));
+            // Nobody is let in by a frame of which only a part was looked at.
+            return if self.newest_looked { Verdict::Allow(Allowance(living)) } else { Verdict::Open };
         }
         if policy.surely_minor(&pooled) {
             return Verdict::Refused(Refused::Deny, Reason::SurelyMinor);
@@ -183,7 +190,7 @@ mod tests {
         for (k, (mean, deviation, weight)) in frames.iter().enumerate() {
             let estimate = AgeEstimate::normal(*mean, *deviation);
             let view = GoodView { estimate, weight: *weight, liveness: None };
-            evidence.add(view, companions.get(k).copied().unwrap_or(false));
+            evidence.add(view, Some(companions.get(k).copied().unwrap_or(false)));
         }
         evidence
     }
@@ -193,7 +200,7 @@ mod tests {
         let mut evidence = Evidence::default();
         for logit in logits {
             let liveness = logit.and_then(LivenessScore::new);
-            evidence.add(GoodView { estimate: AgeEstimate::normal(60.0, 2.0), weight: 1.0, liveness }, false);
+            evidence.add(GoodView { estimate: AgeEstimate::normal(60.0, 2.0), weight: 1.0, liveness }, Some(false));
         }
         evidence
     }
@@ -224,6 +231,35 @@ mod tests {
         #[test]
         fn too_few_good_frames_never_allow(frames in prop::collection::vec((60.0f32..90.0, 1.0f32..4.0, 0.1f32..1.0), 0..5)) {
             prop_assert_eq!(evidence(&frames, &[]).judge(&policy(), 5, 12), Verdict::Open);
+        }
+
+        #[test]
+        fn no_frame_of_which_only_a_part_was_looked_at_allows(
+            frames in prop::collection::vec((20.0f32..90.0, proptest::option::of(any::<bool>())), 1..14),
+        ) {
+            let mut evidence = Evidence::default();
+            for (mean, companion) in frames {
+                let estimate = AgeEstimate::normal(mean, 1.5);
+                evidence.add(GoodView { estimate, weight: 1.0, liveness: None }, companion);
+                let allowed = matches!(evidence.judge(&policy(), 3, 8), Verdict::Allow(_));
+                prop_assert!(!allowed || companion.is_some());
+            }
+        }
+
+        /// The frames in which nobody looked for a companion do not outvote those in which one was seen.
+        #[test]
+        fn a_companion_weighs_as_much_as_without_the_frames_that_looked_for_none(
+            looks in prop::collection::vec(any::<bool>(), 1..8), parts in 0usize..8,
+        ) {
+            let view = || GoodView { estimate: AgeEstimate::normal(60.0, 1.5), weight: 1.0, liveness: None };
+            let mut with = Evidence::default();
+            (0..parts).for_each(|_| with.add(view(), None));
+            let mut without = Evidence::default();
+            for companion in looks {
+                with.add(view(), Some(companion));
+                without.add(view(), Some(companion));
+            }
+            prop_assert_eq!(with.companion(), without.companion());
         }
 
         #[test]
@@ -266,7 +302,7 @@ mod tests {
             let mut with = Evidence::default();
             for (mean, deviation, weight) in &frames {
                 let liveness = LivenessScore::new(logit);
-                with.add(GoodView { estimate: AgeEstimate::normal(*mean, *deviation), weight: *weight, liveness }, false);
+                with.add(GoodView { estimate: AgeEstimate::normal(*mean, *deviation), weight: *weight, liveness }, Some(false));
             }
             let without = evidence(&frames, &[]).judge(&policy(), 3, 12);
             prop_assert!(!allowed(&with.judge(&asks_for_a_living_face(0.5), 3, 12)) || allowed(&without));

@@ -10,7 +10,8 @@ use crate::{
     camera::{self, exposure::Light, turn_watch::TurnWatch, turned::Turn},
     change::ChangeWatch,
     config::{Config, ExposureBy, LivenessMode},
-    frame::Frame,
+    frame::{Frame, Pixels},
+    gaze::{self, Gaze},
     liveness::{
         Side,
         turn::{Failure, TurnLimits},
@@ -19,6 +20,7 @@ use crate::{
     policy::{GoodView, Policy, Reason},
     quality::{self, Flaw, QualityLimits},
     still_faces::StillFaces,
+    view::{Luma, View},
     vision::{
         AgeModel, BoundingBox, Chip, Detector, Face, LivenessModel, ModelError, ModelIdentity, Point, TurnPoints,
         nearest,
@@ -81,6 +83,7 @@ pub struct Judge {
     region: Region,
     still: StillFaces,
     change: Option<ChangeWatch>,
+    gaze: Gaze,
     /// Whether the camera's exposure follows what is seen here.
     metered: bool,
 }
@@ -92,7 +95,8 @@ struct Region([f32; 4]);
 impl Region {
     /// The same in pixels.
     fn bounds(&self, frame: &Frame) -> BoundingBox {
-        let (width, height) = (frame.pixels.width() as f32, frame.pixels.height() as f32);
+        let (width, height) = frame.pixels.dimensions();
+        let (width, height) = (width as f32, height as f32);
         let [left, top, right, bottom] = self.0;
         BoundingBox { x0: left * width, y0: top * height, x1: right * width, y1: bottom * height }
     }
@@ -108,6 +112,17 @@ impl Region {
     }
 }
 
+/// How much of a picture was searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Searched {
+    /// Nothing: nobody was there, and nothing has changed.
+    Nothing,
+    /// The surroundings of the face that is followed.
+    Around,
+    /// All of it.
+    Everything,
+}
+
 /// What one frame came to.
 #[derive(Debug)]
 pub struct Judged {
@@ -115,8 +130,8 @@ pub struct Judged {
     pub step: Step,
     /// Faces found.
     pub faces: usize,
-    /// Whether the picture was searched for faces. It is not while nobody is there and nothing changes.
-    pub searched: bool,
+    /// How much of the picture was searched for faces.
+    pub searched: Searched,
     /// The nearest face's verdict, for `replay --frames`.
     pub view: Option<Result<GoodView, Flaw>>,
     /// Whether the whole picture is dark: a covered lens, or no light at all.
@@ -186,6 +201,7 @@ impl Judge {
             region,
             still,
             change,
+            gaze: Gaze::default(),
             metered: config.camera.exposure == ExposureBy::Face,
         })
     }
@@ -289,28 +305,30 @@ impl Judge {
     pub fn frame(&mut self, frame: &Frame) -> Result<Judged, ModelError> {
         let started = Instant::now();
         if self.may_skip(frame) {
-            let sighting = Sighting { at: frame.captured, nearest: None, doubtful_companion: false, several: false };
+            let sighting =
+                Sighting { at: frame.captured, nearest: None, doubtful_companion: Some(false), several: false };
             let (step, dark) = (self.tracker.observe(sighting), is_dark(&frame.pixels));
             return Ok(Judged {
                 step,
                 faces: 0,
-                searched: false,
+                searched: Searched::Nothing,
                 view: None,
                 dark,
                 light: self.light(frame, None),
                 times: [started.elapsed(), Duration::ZERO],
             });
         }
-        let mut faces = self.detector.detect_above(&frame.pixels, self.score * ALMOST)?;
-        faces.retain(|face| self.region.holds(face, frame.pixels.dimensions()));
-        if let Some(change) = &mut self.change {
-            change.looked(frame.captured, faces.is_empty());
-        }
+        let (searched, mut faces) = match self.around(frame)? {
+            Some(face) => (Searched::Around, vec![face]),
+            None => (Searched::Everything, self.everywhere(frame)?),
+        };
         faces.retain(|face| face.score >= self.score);
         self.look_turned(frame, faces.is_empty())?;
         let detected = started.elapsed();
         let mut view = None;
-        let (mut companion, mut several) = (false, false);
+        let mut several = false;
+        // Whoever else is there is not seen where only the surroundings were looked at.
+        let mut companion = (searched == Searched::Everything).then_some(false);
         let living = self.living(&faces, frame.captured);
         let seen = match nearest(&living).filter(|face| self.is_visitor(face, frame)) {
             None => None,
@@ -325,8 +343,8 @@ impl Judge {
             Some(face) => {
                 let seen = self.view(face, frame)?;
                 view = Some(seen.clone());
-                if seen.is_ok() {
-                    companion = self.doubtful_companion(face, &faces, frame)?;
+                if seen.is_ok() && companion.is_some() {
+                    companion = Some(self.doubtful_companion(face, &faces, frame)?);
                 }
                 let points = if seen.is_ok() { self.points(face, frame)? } else { None };
                 Some(SeenFace { bounds: face.bounds, view: seen, points })
@@ -340,10 +358,39 @@ impl Judge {
             light: self.light(frame, nearest(&living)),
             step,
             faces: faces.len(),
-            searched: true,
+            searched,
             view,
             times: [detected, started.elapsed() - detected],
         })
+    }
+
+    /// All faces of a frame and what is almost one.
+    fn everywhere(&mut self, frame: &Frame) -> Result<Vec<Face>, ModelError> {
+        let mut faces = self.detector.detect_above(&frame.pixels, self.score * ALMOST)?;
+        faces.retain(|face| self.region.holds(face, frame.pixels.dimensions()));
+        if let Some(change) = &mut self.change {
+            change.looked(frame.captured, faces.is_empty());
+        }
+        self.gaze.saw_all(frame.captured, &faces, self.score);
+        Ok(faces)
+    }
+
+    /// The face that is followed, where its surroundings are all that must be looked at, and show it alone.
+    fn around(&mut self, frame: &Frame) -> Result<Option<Face>, ModelError> {
+        let Some(change) = &self.change else { return Ok(None) };
+        // A turn of the head is measured by points whose noise was measured on whole pictures.
+        if self.tracker.is_empty() || self.points.is_some() || self.tracker.may_allow() {
+            return Ok(None);
+        }
+        let Some(before) = self.gaze.around(frame.captured) else { return Ok(None) };
+        let size = frame.pixels.dimensions();
+        if change.changed_outside(&gaze::person(&before, size)) {
+            return Ok(None);
+        }
+        let found = self.detector.detect_around(&frame.pixels, &before, self.score * ALMOST)?;
+        let Some((seen, mut faces)) = found else { return Ok(None) };
+        faces.retain(|face| self.region.holds(face, size));
+        Ok(self.gaze.saw(&seen, size, &faces, self.score).then(|| faces[0]))
     }
 
     /// How bright the face is, or the region where nobody is; where the camera's exposure follows it.
@@ -404,7 +451,7 @@ impl Judge {
             return Ok(());
         }
         let Some(rotation) = self.turn_watch.due(frame.captured) else { return Ok(()) };
-        let found = !self.detector.detect_above(&rotation.apply(&frame.pixels), self.score)?.is_empty();
+        let found = !self.detector.detect_above(&rotation.apply(&frame.pixels.whole()), self.score)?.is_empty();
         if let Some(needed) = self.turn_watch.looked(rotation, found, frame.captured) {
             log::warn!(
                 "faces are found only when the picture is turned: is the camera mounted so? Set `rotation = {}` in [camera]",
@@ -415,7 +462,8 @@ impl Judge {
     }
 
     fn is_visitor(&self, face: &Face, frame: &Frame) -> bool {
-        let least = (self.quality.min_face_share * frame.pixels.height() as f32).max(self.quality.min_face_pixels);
+        let least =
+            (self.quality.min_face_share * frame.pixels.dimensions().1 as f32).max(self.quality.min_face_pixels);
         face.bounds.height() >= least * CALLED_CLOSER_FROM
     }
 
@@ -469,26 +517,27 @@ fn is_companion(visitor: &Face, other: &Face) -> bool {
 }
 
 /// Mean brightness of a part of a picture: of every third pixel of every third row.
-fn light_of(picture: &image::RgbImage, part: &BoundingBox) -> Light {
+fn light_of(picture: &Pixels, part: &BoundingBox) -> Light {
+    let ((width, height), luma) = (picture.dimensions(), picture.luma());
     let within = |at: f32, most: u32| at.clamp(0.0, most as f32) as usize;
-    let (left, right) = (within(part.x0, picture.width()), within(part.x1, picture.width()));
-    let (top, bottom) = (within(part.y0, picture.height()), within(part.y1, picture.height()));
-    let stride = picture.width() as usize * 3;
+    let (left, right) = (within(part.x0, width), within(part.x1, width));
+    let (top, bottom) = (within(part.y0, height), within(part.y1, height));
     let (mut sum, mut count) = (0u64, 0u64);
     for y in (top..bottom).step_by(3) {
         for x in (left..right).step_by(3) {
-            let p = &picture.as_raw()[y * stride + x * 3..][..3];
-            sum += (u64::from(p[0]) * 299 + u64::from(p[1]) * 587 + u64::from(p[2]) * 114) / 1000;
+            sum += u64::from(luma.at(x, y));
             count += 1;
         }
     }
-    Light(if count == 0 { f32::NAN } else { sum as f32 / count as f32 })
+    Light(if count == 0 { f32::NAN } else { sum as f32 / (count * u64::from(Luma::EIGHTHS)) as f32 })
 }
 
-/// Whether a picture shows nothing for lack of light: the mean of every 97th byte is below 10 of 255.
-fn is_dark(picture: &image::RgbImage) -> bool {
-    let (sum, count) = picture.as_raw().iter().step_by(97).fold((0u64, 0u64), |(s, n), v| (s + u64::from(*v), n + 1));
-    count > 0 && sum < 10 * count
+/// Whether a picture shows nothing for lack of light: its mean brightness, of every ninth pixel of every ninth row, is below 10 of 255.
+fn is_dark(picture: &Pixels) -> bool {
+    let ((width, height), luma) = (picture.dimensions(), picture.luma());
+    let places = (4..height as usize).step_by(9).flat_map(|y| (4..width as usize).step_by(9).map(move |x| (x, y)));
+    let (sum, count) = places.fold((0u64, 0u64), |(sum, count), (x, y)| (sum + u64::from(luma.at(x, y)), count + 1));
+    count > 0 && sum < 10 * count * u64::from(Luma::EIGHTHS)
 }
 
 #[cfg(test)]

@@ -62,8 +62,9 @@ pub struct Sighting {
     pub at: Duration,
     /// The nearest face, if any.
     pub nearest: Option<SeenFace>,
-    /// Whether another face is close by that is not surely old enough or cannot be judged.
-    pub doubtful_companion: bool,
+    /// Whether another face is close by that is not surely old enough or cannot be judged; `None` where only the surroundings of
+    /// the nearest one were looked at.
+    pub doubtful_companion: Option<bool>,
     /// Whether any other face is close by.
     pub several: bool,
 }
@@ -252,6 +253,16 @@ impl VisitTracker {
     #[must_use]
     pub fn wants_estimates(&self) -> bool {
         !matches!(self.state, State::Decided { .. })
+    }
+
+    /// Whether an `Allow` may rest on the next frame: then it must show everything there is to see.
+    #[must_use]
+    pub fn may_allow(&self) -> bool {
+        match &self.state {
+            State::Watching(watch) => watch.evidence.frames() + 1 >= self.settings.good_frames,
+            State::Turning(..) => true,
+            State::Empty | State::Decided { .. } => false,
+        }
     }
 
     /// Good frames of the visit so far; 0 while nobody is looked at.
@@ -564,24 +575,24 @@ mod tests {
 
     fn face(at: u64, age: f32) -> Sighting {
         let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(age, 1.0, None), points: None });
-        Sighting { at: ms(at), nearest, doubtful_companion: false, several: false }
+        Sighting { at: ms(at), nearest, doubtful_companion: Some(false), several: false }
     }
 
     /// An adult who looks so living.
     fn looking(at: u64, logit: Option<f32>) -> Sighting {
         let nearest = Some(SeenFace { bounds: at_place(200.0), view: view(60.0, 1.0, logit), points: None });
-        Sighting { at: ms(at), nearest, doubtful_companion: false, several: false }
+        Sighting { at: ms(at), nearest, doubtful_companion: Some(false), several: false }
     }
 
     fn nobody(at: u64) -> Sighting {
-        Sighting { at: ms(at), nearest: None, doubtful_companion: false, several: false }
+        Sighting { at: ms(at), nearest: None, doubtful_companion: Some(false), several: false }
     }
 
     fn flawed(at: u64, flaw: Flaw) -> Sighting {
         Sighting {
             at: ms(at),
             nearest: Some(SeenFace { bounds: at_place(200.0), view: Err(flaw), points: None }),
-            doubtful_companion: false,
+            doubtful_companion: Some(false),
             several: false,
         }
     }
@@ -639,7 +650,7 @@ mod tests {
     #[test]
     fn a_younger_face_close_by_turns_allow_into_refer() {
         let decisions =
-            run(&mut tracker(), (1..10).map(|k| Sighting { doubtful_companion: true, ..face(k * 100, 45.0) }));
+            run(&mut tracker(), (1..10).map(|k| Sighting { doubtful_companion: Some(true), ..face(k * 100, 45.0) }));
         assert_eq!((decisions[0].outcome, decisions[0].reason), (Outcome::Refer, Reason::YoungerFaceNear));
     }
 
@@ -809,7 +820,7 @@ mod tests {
                     };
                     let bounds = at_place(if kind == 6 { x } else { 200.0 });
                     let nearest = (kind != 8).then_some(SeenFace { bounds, view, points: None });
-                    Sighting { at: ms(now), nearest, doubtful_companion: companion && kind == 5, several: false }
+                    Sighting { at: ms(now), nearest, doubtful_companion: Some(companion && kind == 5), several: false }
                 })
                 .collect()
         })

@@ -33,7 +33,7 @@ fn command(line: &[&str]) -> CameraConfig {
 }
 
 fn first(config: &CameraConfig) -> Result<image::RgbImage, CameraError> {
-    Ok(camera::open(config)?.next_frame()?.pixels)
+    Ok(camera::open(config)?.next_frame()?.pixels.into_rgb())
 }
 
 /// Mean difference of two pictures, 0 to 255.

@@ -62,7 +62,7 @@ fn judged(picture: &RgbImage) -> (Vec<Option<Flaw>>, Vec<Outcome>, Screen) {
     let mut judge = Judge::new(&config).unwrap();
     let (mut flaws, mut decisions, mut screen) = (Vec::new(), Vec::new(), Screen::Idle);
     for sequence in 1..=20 {
-        let frame = Frame { pixels: picture.clone(), captured: Duration::from_millis(100 * sequence), sequence };
+        let frame = Frame { pixels: picture.clone().into(), captured: Duration::from_millis(100 * sequence), sequence };
         let judged = judge.frame(&frame).unwrap();
         flaws.push(judged.view.and_then(Result::err));
         decisions.extend(judged.step.decision.map(|d| d.outcome));

@@ -43,7 +43,11 @@ impl Camera for Webcam {
         let mut pixels = self.scene.clone();
         pixels.iter_mut().for_each(|v| *v = (f32::from(*v) * factor).min(255.0) as u8);
         self.sequence += 1;
-        Ok(Frame { pixels, captured: Duration::from_millis(self.sequence * 100), sequence: self.sequence })
+        Ok(Frame {
+            pixels: pixels.into(),
+            captured: Duration::from_millis(self.sequence * 100),
+            sequence: self.sequence,
+        })
     }
     fn meter(&mut self, light: Light) {
         self.control.look(light);

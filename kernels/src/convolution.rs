@@ -125,23 +125,15 @@ impl Convolution {
     }
 
     fn run_in<const C: usize>(&self, from: &Map, residual: Option<Residual<'_>>, to: &mut Map) {
-        let flip = self.path.flip();
-        self.tiles::<C>(from, to.steps(), |first, _, place, sums| {
-            let place = place + first;
+        let (flip, steps) = (self.path.flip(), to.steps());
+        self.tiles::<C>(from, steps, |first, _, places, sums| {
             let factor: &[f32; C] = self.factor[first..first + C].try_into().expect("filled up to whole tiles");
             let offset: &[f32; C] = self.offset[first..first + C].try_into().expect("filled up to whole tiles");
+            let more = residual.map(|Residual { map, step }| (&map.bytes[..], step));
+            let scaling = Scaling { factor, offset, more, flip };
             // Channels beyond the last one are the next pixel's: what the tile has for them is not written.
             let count = C.min(self.shape.outputs - first);
-            let more = residual.map(|Residual { map, step }| {
-                let more = &map.bytes[place..place + count];
-                (<&[u8; C]>::try_from(more).map_or_else(|_| filled(more, flip), |whole| *whole), step)
-            });
-            let bytes = finish::bytes(sums, Scaling { factor, offset, more, flip });
-            let out = &mut to.bytes[place..place + count];
-            match <&mut [u8; C]>::try_from(&mut *out) {
-                Ok(out) => *out = bytes,
-                Err(_) => out.copy_from_slice(&bytes[..count]),
-            }
+            finish::tile(sums, places, (first, count), &scaling, &mut to.bytes);
         });
     }
 
@@ -163,10 +155,12 @@ impl Convolution {
         let plane = width * height;
         assert_eq!(to.len(), plane * self.shape.outputs, "room for the result");
         let outside = Steps { start: 0, pixel: 0, row: 0 };
-        self.tiles::<C>(from, outside, |first, pixel, _, sums| {
-            for (k, sum) in sums.iter().enumerate().take(self.shape.outputs - first) {
-                let channel = first + k;
-                to[channel * plane + pixel] = *sum as f32 * self.factor[channel] + self.offset[channel];
+        self.tiles::<C>(from, outside, |first, pixel, places, sums| {
+            for (sums, pixel) in sums.as_chunks::<C>().0.iter().zip(pixel..pixel + places.len()) {
+                for (k, sum) in sums.iter().enumerate().take(self.shape.outputs - first) {
+                    let channel = first + k;
+                    to[channel * plane + pixel] = *sum as f32 * self.factor[channel] + self.offset[channel];
+                }
             }
         });
     }
@@ -175,8 +169,9 @@ impl Convolution {
         assert!(from.path == self.path && from.channels() == self.shape.inputs, "a map of the convolution");
     }
 
-    /// Hands each pixel's sums to `finish`: first output channel, pixel, its place by `steps`, sums of the tile's channels.
-    fn tiles<const C: usize>(&self, from: &Map, steps: Steps, mut finish: impl FnMut(usize, usize, usize, &[i32; C])) {
+    /// Hands each tile's sums to `finish`: first output channel, first pixel, places of its pixels by `steps`, and for each of
+    /// them the sums of the tile's channels.
+    fn tiles<const C: usize>(&self, from: &Map, steps: Steps, mut finish: impl FnMut(usize, usize, &[usize], &[i32])) {
         let (pixels_of_tile, channels_of_tile) = self.path.tile();
         debug_assert_eq!(channels_of_tile, C);
         let (width, height) = self.shape.output(from.size());
@@ -201,17 +196,12 @@ impl Convolution {
                 Walk { x: 0, width, inside: inside.start, outside: steps.start, rows: [inside.start, steps.start] };
             for pixel in (0..count).step_by(pixels_of_tile) {
                 let whole = pixels_of_tile.min(count - pixel);
-                for k in 0..whole {
-                    (places[k], results[k]) = (walk.inside, walk.outside);
-                    walk.on(inside, steps);
-                }
+                walk.on(inside, steps, &mut places[..whole], &mut results[..whole]);
                 // The last tile is filled up with its last pixel.
                 let last = places[whole - 1];
                 places[whole..pixels_of_tile].fill(last);
                 tiles::run(self.path, tile, &from.bytes, &places, weights, start, &mut sums);
-                for (k, sums) in sums.as_chunks::<C>().0.iter().enumerate().take(whole) {
-                    finish(first, pixel + k, results[k], sums);
-                }
+                finish(first, pixel, &results[..whole], &sums[..whole * C]);
             }
         }
     }
@@ -235,21 +225,26 @@ struct Walk {
 }
 
 impl Walk {
-    fn on(&mut self, inside: Steps, outside: Steps) {
-        self.x += 1;
-        self.inside += inside.pixel;
-        self.outside += outside.pixel;
-        if self.x == self.width {
-            self.x = 0;
-            self.rows = [self.rows[0] + inside.row, self.rows[1] + outside.row];
-            [self.inside, self.outside] = self.rows;
+    /// Goes on over the pixels of a tile and tells where each of them lies.
+    fn on(&mut self, inside: Steps, outside: Steps, places: &mut [usize], results: &mut [usize]) {
+        let (mut places, mut results) = (places, results);
+        while !places.is_empty() {
+            // As far as this row reaches: nearly always all of them.
+            let count = places.len().min(self.width - self.x);
+            let (here, more) = places.split_at_mut(count);
+            let (there, rest) = results.split_at_mut(count);
+            for (place, result) in here.iter_mut().zip(there) {
+                (*place, *result) = (self.inside, self.outside);
+                self.inside += inside.pixel;
+                self.outside += outside.pixel;
+            }
+            self.x += count;
+            if self.x == self.width {
+                self.x = 0;
+                self.rows = [self.rows[0] + inside.row, self.rows[1] + outside.row];
+                [self.inside, self.outside] = self.rows;
+            }
+            (places, results) = (more, rest);
         }
     }
-}
-
-/// A tile's bytes where there are fewer than it has channels.
-fn filled<const C: usize>(some: &[u8], filler: u8) -> [u8; C] {
-    let mut whole = [filler; C];
-    whole[..some.len()].copy_from_slice(some);
-    whole
 }

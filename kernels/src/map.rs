@@ -74,7 +74,15 @@ impl Map {
     pub fn set_row(&mut self, y: usize, row: &[u8]) {
         assert!(y < self.height && row.len() == self.width * self.channels, "a row of the map");
         let (start, stride, flip) = (self.offset(0, y), self.pixel_stride(), self.path.flip());
-        let pixels = self.bytes[start..start + self.width * stride].chunks_exact_mut(stride);
+        let bytes = &mut self.bytes[start..start + self.width * stride];
+        if self.channels == 3 {
+            // A picture: with lengths that are known the compiler makes a third of the instructions of it.
+            for (pixel, [red, green, blue]) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(row.as_chunks::<3>().0) {
+                *pixel = [red ^ flip, green ^ flip, blue ^ flip, pixel[3]];
+            }
+            return;
+        }
+        let pixels = bytes.chunks_exact_mut(stride);
         for (pixel, values) in pixels.zip(row.chunks_exact(self.channels)) {
             for (to, value) in pixel.iter_mut().zip(values) {
                 *to = value ^ flip;

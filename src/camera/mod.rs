@@ -7,6 +7,7 @@ pub mod jpeg;
 pub mod metering;
 pub mod pipe;
 pub mod pixel;
+pub mod raw;
 pub mod recovery;
 pub mod replay;
 pub mod stream;

@@ -106,6 +106,16 @@ impl PixelFormat {
         }
     }
 
+    /// Where the luma of the first pixel of a line lies and how far it is to the next, if luma has a byte of its own.
+    pub(super) fn luma(self) -> Option<(isize, isize)> {
+        match self {
+            Self::Yuyv | Self::Yvyu => Some((0, 2)),
+            Self::Uyvy => Some((1, 2)),
+            Self::Nv12 | Self::Nv21 | Self::Yu12 | Self::Yv12 | Self::Grey => Some((0, 1)),
+            _ => None,
+        }
+    }
+
     /// Bytes of a line of `width` pixels of the first plane, without padding.
     fn line(self, width: usize) -> usize {
         match self {
@@ -268,35 +278,94 @@ pub fn to_rgb(
     if format == PixelFormat::Mjpeg {
         return Ok(jpeg::decode_frame(bytes)?);
     }
-    let wrong = PixelError::Size { format, width, height, stride };
-    let (w, h) = (width as usize, height as usize);
-    let (across, down) = format.sharing();
-    let fits = w.is_multiple_of(across) && h.is_multiple_of(down);
-    if w == 0 || h == 0 || width > picture::MAX_SIDE || height > picture::MAX_SIDE || !fits {
-        return Err(wrong);
+    let layout = Layout::of(format, colour, bytes.len(), (width, height), stride)?;
+    let mut out = vec![0u8; layout.width * layout.height * 3];
+    for (row, target) in out.chunks_exact_mut(layout.width * 3).enumerate() {
+        layout.row(bytes, row, 0, target);
     }
-    let packed = format.line(w);
-    let stride = if stride == 0 { packed } else { stride };
-    if stride < packed || stride > packed * 4 + 4096 {
-        return Err(wrong);
+    // `out` has exactly width * height * 3 bytes.
+    Ok(RgbImage::from_raw(width, height, out).expect("the buffer has the picture's size"))
+}
+
+/// Where the pixels of a frame lie in its bytes, and what they mean. Motion-JPEG has none.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    format: PixelFormat,
+    weights: Weights,
+    width: usize,
+    height: usize,
+    stride: usize,
+    planes: Planes,
+}
+
+impl Layout {
+    /// The layout of a frame of `found` bytes.
+    pub(super) fn of(
+        format: PixelFormat,
+        colour: Colour,
+        found: usize,
+        (width, height): (u32, u32),
+        stride: usize,
+    ) -> Result<Self, PixelError> {
+        let wrong = PixelError::Size { format, width, height, stride };
+        let (w, h) = (width as usize, height as usize);
+        let (across, down) = format.sharing();
+        let fits = w.is_multiple_of(across) && h.is_multiple_of(down) && format != PixelFormat::Mjpeg;
+        if w == 0 || h == 0 || width > picture::MAX_SIDE || height > picture::MAX_SIDE || !fits {
+            return Err(wrong);
+        }
+        let packed = format.line(w);
+        let stride = if stride == 0 { packed } else { stride };
+        if stride < packed || stride > packed * 4 + 4096 {
+            return Err(wrong);
+        }
+        let planes = Planes::of(format, stride, packed, h);
+        if found < planes.needed {
+            return Err(PixelError::Short { format, width, height, stride, needed: planes.needed, found });
+        }
+        Ok(Self { format, weights: colour.weights(), width: w, height: h, stride, planes })
     }
-    let planes = Planes::of(format, stride, packed, h);
-    if bytes.len() < planes.needed {
-        let (needed, found) = (planes.needed, bytes.len());
-        return Err(PixelError::Short { format, width, height, stride, needed, found });
+
+    /// Width and height in pixels.
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.width as u32, self.height as u32)
     }
-    let weights = colour.weights();
-    let mut out = vec![0u8; w * h * 3];
-    for (row, target) in out.chunks_exact_mut(w * 3).enumerate() {
-        let line = &bytes[row * stride..row * stride + packed];
-        match format {
+
+    /// Bytes from line to line.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Where the brightness of the first pixel lies, and how far it is to the next; of a format that has it in a byte of its own.
+    pub(super) fn luma(&self) -> (isize, isize) {
+        self.format.luma().unwrap_or((0, 1))
+    }
+
+    /// The byte of black, and what a step from it is worth in 1/256.
+    pub(super) fn brightness(&self) -> (i32, i32) {
+        if self.format == PixelFormat::Grey { (0, 256) } else { (self.weights.black, self.weights.luma) }
+    }
+
+    /// Bytes of a line from one column to another; both lie where pixels share nothing.
+    fn line<'a>(&self, bytes: &'a [u8], row: usize, from: usize, to: usize) -> &'a [u8] {
+        let start = row * self.stride;
+        &bytes[start + self.format.line(from)..start + self.format.line(to)]
+    }
+
+    /// Makes the RGB of a row from a column on, which is a multiple of four, as far as `target` reaches.
+    pub(super) fn row(&self, bytes: &[u8], row: usize, from: usize, target: &mut [u8]) {
+        let (to, weights, planes) = (from + target.len() / 3, &self.weights, &self.planes);
+        let line = self.line(bytes, row, from, to);
+        match self.format {
             PixelFormat::Yuyv => weights.packed::<0, 1, 3>(line, target),
             PixelFormat::Uyvy => weights.packed::<1, 0, 2>(line, target),
             PixelFormat::Yvyu => weights.packed::<0, 3, 1>(line, target),
-            PixelFormat::Nv12 => weights.interleaved::<0, 1>(line, planes.first(bytes, row), target),
-            PixelFormat::Nv21 => weights.interleaved::<1, 0>(line, planes.first(bytes, row), target),
-            PixelFormat::Yu12 => weights.planar(line, planes.first(bytes, row), planes.second(bytes, row), target),
-            PixelFormat::Yv12 => weights.planar(line, planes.second(bytes, row), planes.first(bytes, row), target),
+            PixelFormat::Nv12 => weights.interleaved::<0, 1>(line, &planes.first(bytes, row)[from..to], target),
+            PixelFormat::Nv21 => weights.interleaved::<1, 0>(line, &planes.first(bytes, row)[from..to], target),
+            PixelFormat::Yu12 | PixelFormat::Yv12 => {
+                let (u, v) = planes.blue_and_red(self.format, bytes, row);
+                weights.planar(line, &u[from / 2..to / 2], &v[from / 2..to / 2], target);
+            }
             PixelFormat::Rgb24 | PixelFormat::Mjpeg => target.copy_from_slice(line),
             PixelFormat::Bgr24 => picked::<3, 2, 1, 0>(line, target),
             PixelFormat::Rgbx => picked::<4, 0, 1, 2>(line, target),
@@ -310,11 +379,47 @@ pub fn to_rgb(
             PixelFormat::Y10Packed => grey(line.chunks_exact(5).flat_map(|group| group[..4].iter().copied()), target),
         }
     }
-    // `out` has exactly width * height * 3 bytes.
-    Ok(RgbImage::from_raw(width, height, out).expect("the buffer has the picture's size"))
+
+    /// Makes a row of half the size of this row and the next, which begin where four pixels share nothing with others: each pixel
+    /// the mean of four. Brightness and colour are averaged before they become RGB, which is a quarter of the work.
+    pub(super) fn halved_row(&self, bytes: &[u8], row: usize, from: usize, target: &mut [u8]) {
+        let (to, weights, planes) = (from + 2 * (target.len() / 3), &self.weights, &self.planes);
+        let rows = [self.line(bytes, row, from, to), self.line(bytes, row + 1, from, to)];
+        match self.format {
+            PixelFormat::Yuyv => weights.packed_halved::<0, 1, 3>(rows, target),
+            PixelFormat::Uyvy => weights.packed_halved::<1, 0, 2>(rows, target),
+            PixelFormat::Yvyu => weights.packed_halved::<0, 3, 1>(rows, target),
+            PixelFormat::Nv12 => {
+                weights.interleaved_halved::<0, 1>(rows, &planes.first(bytes, row)[from..to], target);
+            }
+            PixelFormat::Nv21 => {
+                weights.interleaved_halved::<1, 0>(rows, &planes.first(bytes, row)[from..to], target);
+            }
+            PixelFormat::Yu12 | PixelFormat::Yv12 => {
+                let (u, v) = planes.blue_and_red(self.format, bytes, row);
+                weights.planar_halved(rows, &u[from / 2..to / 2], &v[from / 2..to / 2], target);
+            }
+            PixelFormat::Grey => {
+                let pairs = rows[0].as_chunks::<2>().0.iter().zip(rows[1].as_chunks::<2>().0);
+                grey(pairs.map(|(a, b)| ((sum(*a) + sum(*b) + 2) / 4) as u8), target);
+            }
+            _ => {
+                let mut whole = [vec![0; 2 * target.len()], vec![0; 2 * target.len()]];
+                for (k, target) in whole.iter_mut().enumerate() {
+                    self.row(bytes, row + k, from, target);
+                }
+                crate::view::means_of_four(&whole[0], &whole[1], target);
+            }
+        }
+    }
+}
+
+fn sum([a, b]: [u8; 2]) -> i32 {
+    i32::from(a) + i32::from(b)
 }
 
 /// Where the chroma of a frame lies behind its luma.
+#[derive(Clone, Debug)]
 struct Planes {
     /// Start of the first and second chroma plane; both at the end where there are none.
     starts: [usize; 2],
@@ -349,6 +454,12 @@ impl Planes {
         self.plane(bytes, self.starts[1], row)
     }
 
+    /// The chroma of a format with two planes of it.
+    fn blue_and_red<'a>(&self, format: PixelFormat, bytes: &'a [u8], row: usize) -> (&'a [u8], &'a [u8]) {
+        let (first, second) = (self.first(bytes, row), self.second(bytes, row));
+        if format == PixelFormat::Yv12 { (second, first) } else { (first, second) }
+    }
+
     fn plane<'a>(&self, bytes: &'a [u8], start: usize, row: usize) -> &'a [u8] {
         let at = start + row / 2 * self.stride;
         &bytes[at..at + self.line]
@@ -374,6 +485,7 @@ fn picked<const SIZE: usize, const R: usize, const G: usize, const B: usize>(lin
 }
 
 /// A matrix from YCbCr to RGB in 1/256.
+#[derive(Clone, Debug)]
 struct Weights {
     black: i32,
     luma: i32,
@@ -395,6 +507,40 @@ impl Weights {
             pixel[0] = ((y + red) >> 8).clamp(0, 255) as u8;
             pixel[1] = ((y + green) >> 8).clamp(0, 255) as u8;
             pixel[2] = ((y + blue) >> 8).clamp(0, 255) as u8;
+        }
+    }
+
+    /// The mean of four pixels, from the sum of their luma and that of their chroma.
+    #[inline]
+    fn mean(&self, y: i32, u: i32, v: i32, pixel: &mut [u8]) {
+        let (u, v, y) = (u - 512, v - 512, self.luma * (y - 4 * self.black) + 512);
+        pixel[0] = ((y + self.red_v * v) >> 10).clamp(0, 255) as u8;
+        pixel[1] = ((y - self.green_u * u - self.green_v * v) >> 10).clamp(0, 255) as u8;
+        pixel[2] = ((y + self.blue_u * u) >> 10).clamp(0, 255) as u8;
+    }
+
+    /// Packed 4:2:2 as below, two lines to one of half the size.
+    fn packed_halved<const Y: usize, const U: usize, const V: usize>(&self, rows: [&[u8]; 2], target: &mut [u8]) {
+        let pairs = rows[0].as_chunks::<4>().0.iter().zip(rows[1].as_chunks::<4>().0);
+        for (pixel, (a, b)) in target.as_chunks_mut::<3>().0.iter_mut().zip(pairs) {
+            let of = |byte: usize| i32::from(a[byte]) + i32::from(b[byte]);
+            self.mean(of(Y) + of(Y + 2), 2 * of(U), 2 * of(V), pixel);
+        }
+    }
+
+    /// Two lines of luma and the one of chroma that they share.
+    fn interleaved_halved<const U: usize, const V: usize>(&self, rows: [&[u8]; 2], chroma: &[u8], target: &mut [u8]) {
+        let pairs = rows[0].as_chunks::<2>().0.iter().zip(rows[1].as_chunks::<2>().0).zip(chroma.as_chunks::<2>().0);
+        for (pixel, ((a, b), uv)) in target.as_chunks_mut::<3>().0.iter_mut().zip(pairs) {
+            self.mean(sum(*a) + sum(*b), 4 * i32::from(uv[U]), 4 * i32::from(uv[V]), pixel);
+        }
+    }
+
+    /// Two lines of luma and one of each plane of chroma.
+    fn planar_halved(&self, rows: [&[u8]; 2], u: &[u8], v: &[u8], target: &mut [u8]) {
+        let pairs = rows[0].as_chunks::<2>().0.iter().zip(rows[1].as_chunks::<2>().0).zip(u.iter().zip(v));
+        for (pixel, ((a, b), (u, v))) in target.as_chunks_mut::<3>().0.iter_mut().zip(pairs) {
+            self.mean(sum(*a) + sum(*b), 4 * i32::from(*u), 4 * i32::from(*v), pixel);
         }
     }
 

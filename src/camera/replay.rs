@@ -9,14 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use image::RgbImage;
-
 use super::{
     Camera, CameraError,
-    stream::{Demuxer, Kind, StreamError},
+    stream::{Demuxer, Kind, Packet, StreamError},
 };
 use crate::{
-    frame::Frame,
+    frame::{Frame, Pixels},
     picture::{self, is_picture},
     regular,
 };
@@ -91,7 +89,7 @@ impl ReplayCamera {
         Self { waiting, clip: Some(clip), interval, pace, started: None, count: 0, name }
     }
 
-    fn next_picture(&mut self) -> Result<RgbImage, CameraError> {
+    fn next_picture(&mut self) -> Result<Pixels, CameraError> {
         loop {
             if let Some(clip) = &mut self.clip {
                 if let Some(picture) = clip.next()? {
@@ -102,6 +100,7 @@ impl ReplayCamera {
             let path = self.waiting.pop_front().ok_or(CameraError::End)?;
             if is_picture(&path) {
                 return picture::open(&path)
+                    .map(Pixels::from)
                     .map_err(|e| CameraError::Broken { device: "recording".into(), source: e.into() });
             }
             self.clip = Some(Clip::open(path)?);
@@ -140,12 +139,12 @@ impl Clip {
     }
 
     /// The next picture, or nothing at the end. After an error that is not final the next call goes on behind it.
-    fn next(&mut self) -> Result<Option<RgbImage>, CameraError> {
+    fn next(&mut self) -> Result<Option<Pixels>, CameraError> {
         let place = self.path.display().to_string();
         let wrong = |what: String| CameraError::Recording { path: place.clone(), what };
         loop {
             if let Some(packet) = self.demuxer.next() {
-                return match packet.and_then(|packet| packet.decode()) {
+                return match packet.and_then(Packet::decode) {
                     Ok(picture) => Ok(Some(picture)),
                     Err(StreamError::Unknown) => Err(wrong(format!(
                         "{} (and by its name no picture that can be read: {})",
@@ -192,7 +191,7 @@ pub fn is_device(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::codecs::jpeg::JpegEncoder;
+    use image::{RgbImage, codecs::jpeg::JpegEncoder};
 
     fn jpeg(shade: u8) -> Vec<u8> {
         let picture = RgbImage::from_fn(32, 24, |x, _| image::Rgb([shade, (x * 8) as u8, 60]));
@@ -225,7 +224,7 @@ mod tests {
         assert_eq!(frames.len(), 3);
         let third = frames[2].as_ref().unwrap();
         assert_eq!(third.captured, Duration::from_millis(300));
-        assert!(third.pixels.get_pixel(3, 3)[0] > 200);
+        assert!(third.pixels.clone().into_rgb().get_pixel(3, 3)[0] > 200);
     }
 
     #[test]
@@ -255,7 +254,7 @@ mod tests {
         }
         let frames = play("clip.y4m", &bytes);
         assert_eq!(frames.len(), 2);
-        let red = frames[1].as_ref().unwrap().pixels.get_pixel(3, 1).0;
+        let red = frames[1].as_ref().unwrap().pixels.clone().into_rgb().get_pixel(3, 1).0;
         assert!(red[0] > 250 && red[1] < 5 && red[2] < 5, "{red:?}");
     }
 

@@ -8,7 +8,7 @@ use super::{
     jpeg::{self, JpegError, Splitter},
     pixel::{self, Colour, Matrix, PixelError, PixelFormat, Range},
 };
-use crate::picture;
+use crate::{frame::Pixels, picture};
 
 /// Longest header line of a Y4M stream, in bytes.
 const MAX_HEADER: usize = 1024;
@@ -83,11 +83,11 @@ impl Packet {
     ///
     /// # Errors
     /// [`StreamError`] if it is broken.
-    pub fn decode(&self) -> Result<RgbImage, StreamError> {
-        match &self.0 {
-            Inner::Jpeg(bytes) => Ok(jpeg::decode(bytes)?),
-            Inner::Planes(header, bytes) => Ok(header.picture(bytes)),
-            Inner::Raw(format, size, bytes) => Ok(pixel::to_rgb(*format, Colour::default(), bytes, *size, 0)?),
+    pub fn decode(self) -> Result<Pixels, StreamError> {
+        match self.0 {
+            Inner::Jpeg(bytes) => Ok(jpeg::decode(&bytes)?.into()),
+            Inner::Planes(header, bytes) => header.pixels(bytes),
+            Inner::Raw(format, size, bytes) => Ok(Pixels::of(format, Colour::default(), bytes, size, 0)?),
         }
     }
 }
@@ -319,6 +319,15 @@ impl Header {
         Some(Ok(bytes.drain(..self.length()).collect()))
     }
 
+    fn pixels(&self, bytes: Vec<u8>) -> Result<Pixels, StreamError> {
+        let even = self.width.is_multiple_of(2) && self.height.is_multiple_of(2);
+        if self.chroma == Some((2, 2)) && even {
+            let size = (self.width as u32, self.height as u32);
+            return Ok(Pixels::of(PixelFormat::Yu12, self.colour, bytes, size, 0)?);
+        }
+        Ok(self.picture(&bytes).into())
+    }
+
     fn picture(&self, bytes: &[u8]) -> RgbImage {
         let (luma, rest) = bytes.split_at(self.width * self.height);
         let chroma = self.chroma.map(|sharing| {
@@ -338,7 +347,9 @@ mod tests {
         let (mut demuxer, mut found) = (Demuxer::new(kind), Vec::new());
         for part in bytes.chunks(piece) {
             demuxer.feed(part);
-            found.extend(demuxer.by_ref().map(|p| p.and_then(|p| p.decode()).map_err(|e| e.to_string())));
+            found.extend(
+                demuxer.by_ref().map(|p| p.and_then(Packet::decode).map(Pixels::into_rgb).map_err(|e| e.to_string())),
+            );
         }
         if let Err(error) = demuxer.finish() {
             found.push(Err(error.to_string()));

@@ -4,7 +4,7 @@
 use image::{RgbImage, imageops};
 
 use super::{Camera, CameraError, exposure::Light};
-use crate::frame::Frame;
+use crate::{frame::Frame, view::Area};
 
 /// How frames are put upright.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +78,42 @@ impl Turn {
         }
         upright
     }
+
+    /// Size of the upright picture of one of this size.
+    #[must_use]
+    pub fn size(self, (width, height): (u32, u32)) -> (u32, u32) {
+        match self.rotation {
+            Rotation::None | Rotation::Half => (width, height),
+            Rotation::Right | Rotation::Left => (height, width),
+        }
+    }
+
+    /// Where an area of the upright picture lies in the picture before, which has this size.
+    #[must_use]
+    pub fn beneath(self, area: Area, (width, height): (u32, u32)) -> Area {
+        let Area { left, top, width: across, height: down } = area;
+        let upright = self.size((width, height)).0;
+        let left = if self.mirror { upright - left - across } else { left };
+        match self.rotation {
+            Rotation::None => Area { left, ..area },
+            Rotation::Right => Area { left: top, top: height - left - across, width: down, height: across },
+            Rotation::Half => Area { left: width - left - across, top: height - top - down, ..area },
+            Rotation::Left => Area { left: width - top - down, top: left, width: down, height: across },
+        }
+    }
+
+    /// The same for a pixel; it may lie outside by one.
+    #[must_use]
+    pub fn beneath_pixel(self, (x, y): (u32, u32), (width, height): (u32, u32)) -> (isize, isize) {
+        let (upright, width, height) = (self.size((width, height)).0 as isize, width as isize, height as isize);
+        let (x, y) = (if self.mirror { upright - 1 - x as isize } else { x as isize }, y as isize);
+        match self.rotation {
+            Rotation::None => (x, y),
+            Rotation::Right => (y, height - 1 - x),
+            Rotation::Half => (width - 1 - x, height - 1 - y),
+            Rotation::Left => (width - 1 - y, x),
+        }
+    }
 }
 
 /// A camera whose frames are put upright.
@@ -97,7 +133,7 @@ impl Turned {
 impl Camera for Turned {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         let frame = self.camera.next_frame()?;
-        Ok(Frame { pixels: self.turn.apply(frame.pixels), ..frame })
+        Ok(Frame { pixels: frame.pixels.turned(self.turn), ..frame })
     }
 
     fn meter(&mut self, light: Light) {

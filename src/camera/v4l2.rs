@@ -21,12 +21,12 @@ use super::{
     BrokenFrame, Camera, CameraError, controls,
     exposure::Light,
     metering::Metering,
-    pixel::{self, Colour, Matrix, PixelFormat, Range},
+    pixel::{Colour, Matrix, PixelFormat, Range},
 };
 use crate::{
     clock::monotonic_now,
     config::{CameraConfig, ExposureBy},
-    frame::Frame,
+    frame::{Frame, Pixels},
 };
 
 const BUFFERS: u32 = 4;
@@ -191,7 +191,7 @@ impl Camera for V4l2Camera {
                 });
             }
             let size = (self.mode.width, self.mode.height);
-            let pixels = pixel::to_rgb(self.mode.format, self.colour, &bytes[..used], size, self.stride)
+            let pixels = Pixels::of(self.mode.format, self.colour, &bytes[..used], size, self.stride)
                 .map_err(|source| CameraError::Broken { device: self.name.clone(), source: source.into() })?;
             return Ok(Frame { pixels, captured, sequence: self.sequence });
         }

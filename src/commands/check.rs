@@ -18,6 +18,7 @@ use crate::{
     relay,
     runtime::{self, Condition, Running},
     say,
+    view::View,
     vision::{Detector, LivenessModel},
 };
 
@@ -237,7 +238,7 @@ fn turned(list: &mut List, config: &Config, frames: impl Iterator<Item = Frame>)
     let mut sure = [0.0f32; 4];
     for frame in frames {
         for (sum, turn) in sure.iter_mut().zip(Rotation::ALL) {
-            let faces = detector.detect_above(&turn.apply(&frame.pixels), score).unwrap_or_default();
+            let faces = detector.detect_above(&turn.apply(&frame.pixels.whole()), score).unwrap_or_default();
             *sum += faces.iter().map(|face| face.score).fold(0.0, f32::max);
         }
     }

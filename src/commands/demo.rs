@@ -12,6 +12,8 @@ use std::{
     },
 };
 
+use flate2::read::ZlibDecoder;
+
 use super::{
     Exit, Outcome, chain,
     show::{GIF, SHEET, Show, screen_name},
@@ -37,9 +39,10 @@ use crate::{
     say,
 };
 
-static VISITORS: &[u8] = include_bytes!("../../demo/visitors.mjpeg");
+/// Deflated by `build.rs`.
+static VISITORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/visitors.mjpeg.zz"));
 /// Somebody with a phone, who comes after them where a living face is asked for: elsewhere the phone would be let in.
-static PHONE: &[u8] = include_bytes!("../../demo/phone.mjpeg");
+static PHONE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/phone.mjpeg.zz"));
 const RATE: f32 = 10.0;
 const PANEL: (u32, u32) = (240, 320);
 
@@ -166,7 +169,11 @@ fn camera(args: &DemoArgs, with_phone: bool) -> (Opener, bool) {
     match args.frames.clone() {
         None => (
             Box::new(move || {
-                let clip = VISITORS.chain(if with_phone { PHONE } else { &[] });
+                let clip = ZlibDecoder::new(VISITORS).chain(ZlibDecoder::new(PHONE).take(if with_phone {
+                    u64::MAX
+                } else {
+                    0
+                }));
                 Ok(Box::new(ReplayCamera::from_bytes("the shipped visitors", clip, RATE, Pace::RealTime))
                     as Box<dyn Camera>)
             }),

@@ -11,7 +11,7 @@ use crate::{
     cli::ReplayArgs,
     config::Config,
     frame::Frame,
-    judge::Judge,
+    judge::{Judge, Searched},
     liveness::Side,
     policy::Reason,
     say,
@@ -69,7 +69,11 @@ pub fn run(args: &ReplayArgs) -> Outcome {
                 say!(
                     "frame {number} at {:.2} s: {} faces, {view}, {:?}",
                     now.as_secs_f32(),
-                    if judged.searched { judged.faces.to_string() } else { "nothing changed, no".into() },
+                    match judged.searched {
+                        Searched::Nothing => "nothing changed, no".to_owned(),
+                        Searched::Around => format!("followed, {}", judged.faces),
+                        Searched::Everything => judged.faces.to_string(),
+                    },
                     judged.step.guidance
                 );
             }

@@ -25,6 +25,7 @@ use crate::{
     policy::Outcome as Decided,
     relay::simulated::SimulatedRelay,
     say,
+    view::View,
     visit::Decision,
 };
 
@@ -193,7 +194,7 @@ impl Surroundings for Show {
     fn judged(&mut self, frame: &Frame, screen: Screen) {
         if self.strip.len() < MOST_FRAMES {
             let (w, h) = frame.pixels.dimensions();
-            let small = imageops::resize(&frame.pixels, 200 * w / h.max(1), 200, FilterType::Triangle);
+            let small = imageops::resize(frame.pixels.whole().as_ref(), 200 * w / h.max(1), 200, FilterType::Triangle);
             self.strip.push((small, screen));
         }
         if self.last != Some(screen)

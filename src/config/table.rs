@@ -184,7 +184,11 @@ pub const SECTIONS: &[Section] = &[
             key("rate", within(1.0, 30.0, "frames a second"), "how many are judged"),
             key("stall_seconds", within(0.5, 30.0, "seconds"), "without a frame for so long the camera counts as lost"),
             key("warmup_frames", within(0.0, 100.0, ""), "thrown away after opening, while the camera adjusts"),
-            key("skip_unchanged", Range::Any, "while nobody is there and nothing changes, search one picture a second"),
+            key(
+                "skip_unchanged",
+                Range::Any,
+                "where nothing changes, search less: one picture a second while nobody is there, else around the one face",
+            ),
         ],
     },
     Section {

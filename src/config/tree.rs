@@ -84,7 +84,8 @@ pub struct CameraConfig {
     pub stall_seconds: f32,
     /// Frames after opening that are thrown away while the camera adjusts.
     pub warmup_frames: u32,
-    /// Whether pictures in which nothing changed are searched for faces only once a second while nobody is there.
+    /// Whether less is searched for faces where nothing changes: one picture a second while nobody is there, and of most pictures
+    /// of a face that is alone only its surroundings.
     pub skip_unchanged: bool,
 }
 

@@ -191,7 +191,7 @@ fn visit_is_living(policy: &LivenessPolicy, visit: &VisitSettings, run: &[Seen])
             |liveness| GoodView { estimate: AgeEstimate::normal(60.0, 1.0), weight: 1.0, liveness: Some(liveness) };
         let nearest = seen.score.map(|score| SeenFace { bounds, view: Ok(view(score)), points: None });
         tracker
-            .observe(Sighting { at: BETWEEN_FRAMES * number, nearest, doubtful_companion: false, several: false })
+            .observe(Sighting { at: BETWEEN_FRAMES * number, nearest, doubtful_companion: Some(false), several: false })
             .decision
     });
     decision.is_some_and(|decision| decision.outcome == Outcome::Allow)

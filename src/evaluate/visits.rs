@@ -212,7 +212,7 @@ fn show(tracker: &mut VisitTracker, view: &View, k: usize, from: Duration) -> Op
         .observe(Sighting {
             at,
             nearest: Some(SeenFace { bounds, view: view.clone(), points: None }),
-            doubtful_companion: false,
+            doubtful_companion: Some(false),
             several: false,
         })
         .decision
@@ -228,7 +228,7 @@ pub fn leave(tracker: &mut VisitTracker, visit: &VisitSettings, from: Duration) 
     let mut at = from;
     while at < from + visit.lost_after + BETWEEN_FRAMES {
         at += BETWEEN_FRAMES;
-        tracker.observe(Sighting { at, nearest: None, doubtful_companion: false, several: false });
+        tracker.observe(Sighting { at, nearest: None, doubtful_companion: Some(false), several: false });
     }
     at
 }

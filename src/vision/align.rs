@@ -4,9 +4,12 @@
 //! side. A similarity transform (turn, scale, shift; no shear, which would change the shape of the face) carries the
 //! landmarks there with the least squared error; `models/train/common.py` uses the same numbers.
 
+use std::borrow::Cow;
+
 use image::RgbImage;
 
 use super::Point;
+use crate::view::{Area, Part, View};
 
 /// Where the landmarks lie in a chip, as shares of its side: left eye, right eye, nose tip, left and right mouth corner,
 /// left and right as the viewer sees them.
@@ -27,9 +30,9 @@ impl Chip {
     ///
     /// What lies outside the picture repeats its border. Returns `None` for landmarks that fall onto one point.
     #[must_use]
-    pub fn align(picture: &RgbImage, landmarks: &[Point; 5], side: u32) -> Option<Self> {
+    pub fn align(picture: &impl View, landmarks: &[Point; 5], side: u32) -> Option<Self> {
         let map = Similarity::from_template(landmarks)?;
-        Some(Self(map.sample(picture, side)))
+        Some(Self(map.sample(&picture.part(map.area(picture.size())), side)))
     }
 
     /// Takes a whole picture that is a chip already, as in the UTKFace data set, and scales it to `side` pixels.
@@ -38,7 +41,7 @@ impl Chip {
         let (width, height) = (picture.width() as f32, picture.height() as f32);
         let side_in = width.min(height);
         let map = Similarity { a: side_in, b: 0.0, x: (width - side_in) / 2.0, y: (height - side_in) / 2.0 };
-        Self(map.sample(picture, side))
+        Self(map.sample(&picture.part(Area::whole(picture.dimensions())), side))
     }
 
     /// The chip as the frame of this number in a visit is judged: every other one mirrored.
@@ -124,44 +127,107 @@ impl Similarity {
         Point::new((self.a * dx + self.b * dy) / norm, (self.a * dy - self.b * dx) / norm)
     }
 
+    /// The pixels of a picture of this size that the square is sampled from.
+    pub(super) fn area(&self, size: (u32, u32)) -> Area {
+        let corners = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)].map(|(x, y)| self.apply(Point::new(x, y)));
+        let least = |of: fn(&Point) -> f32| corners.iter().map(of).fold(f32::INFINITY, f32::min);
+        let most = |of: fn(&Point) -> f32| corners.iter().map(of).fold(f32::NEG_INFINITY, f32::max);
+        Area::around([least(|p| p.x), least(|p| p.y), most(|p| p.x), most(|p| p.y)], size)
+    }
+
     /// Samples a square of `side` pixels; each is the mean of as many bilinear samples as it covers picture pixels, so
-    /// that a near face is reduced without aliasing.
-    pub(super) fn sample(&self, picture: &RgbImage, side: u32) -> RgbImage {
-        let per_pixel = self.scale() / side as f32;
-        let steps = (per_pixel.ceil() as u32).clamp(1, 12);
-        let share = 1.0 / (steps * steps) as f32;
-        RgbImage::from_fn(side, side, |x, y| {
-            let mut sum = [0.0f32; 3];
-            for sub_y in 0..steps {
-                for sub_x in 0..steps {
-                    let at = |cell: u32, sub: u32| (cell as f32 + (sub as f32 + 0.5) / steps as f32) / side as f32;
-                    let value = bilinear(picture, self.apply(Point::new(at(x, sub_x), at(y, sub_y))));
-                    for (total, v) in sum.iter_mut().zip(value) {
-                        *total += v;
+    /// that a near face is reduced without aliasing. What lies outside the part repeats its border.
+    pub(super) fn sample(&self, part: &Part<'_>, side: u32) -> RgbImage {
+        let picture = part.pixels.as_ref();
+        let here = Self { x: self.x - part.left as f32, y: self.y - part.top as f32, ..*self };
+        let area = here.area(picture.dimensions());
+        let here = Self { x: here.x - area.left as f32, y: here.y - area.top as f32, ..here };
+        if area.width == 0 || area.height == 0 || side == 0 {
+            return RgbImage::new(side, side);
+        }
+        if u64::from(area.width) * u64::from(area.height) > MOST_SAMPLED {
+            let half = Part { pixels: Cow::Owned(picture.halved(area)), left: 0, top: 0 };
+            return Self { a: here.a / 2.0, b: here.b / 2.0, x: here.x / 2.0, y: here.y / 2.0 }.sample(&half, side);
+        }
+        let lanes = Lanes::of(picture, area);
+        let steps = ((self.scale() / side as f32).ceil() as u32).clamp(1, MOST_STEPS);
+        let count = side * steps;
+        // Places in 2^-32 of a pixel, from the middle of the area's first; a float becomes the nearest number that there is.
+        let fixed = |value: f64| (value * f64::from(1u32 << 31) * 2.0).clamp(-4e18, 4e18) as i64;
+        let (a, b) = (f64::from(here.a), f64::from(here.b));
+        let step = (fixed(a / f64::from(count)), fixed(b / f64::from(count)));
+        let mut out = vec![0; (side * side * 3) as usize];
+        let mut sums = vec![[0u32; 3]; side as usize];
+        for (y, row) in (0..side).zip(out.chunks_exact_mut(side as usize * 3)) {
+            sums.fill([0; 3]);
+            for sub in 0..steps {
+                // The middle of the first sample of this line.
+                let (u, v) = (0.5 / f64::from(count), (f64::from(y * steps + sub) + 0.5) / f64::from(count));
+                let mut x = fixed(a * u - b * v + f64::from(here.x) - 0.5);
+                let mut y = fixed(b * u + a * v + f64::from(here.y) - 0.5);
+                for sum in &mut sums {
+                    let mut lane = 0;
+                    for _ in 0..steps {
+                        lane += lanes.at(x, y);
+                        (x, y) = (x.saturating_add(step.0), y.saturating_add(step.1));
+                    }
+                    for (k, sum) in sum.iter_mut().enumerate() {
+                        *sum += (lane >> (LANE * k)) as u32 & ((1 << LANE) - 1);
                     }
                 }
             }
-            image::Rgb(sum.map(|v| (v * share + 0.5) as u8))
-        })
+            // 256ths, as the samples have them.
+            let samples = 256 * steps * steps;
+            for (pixel, sum) in row.as_chunks_mut::<3>().0.iter_mut().zip(&sums) {
+                *pixel = sum.map(|value| ((value + samples / 2) / samples) as u8);
+            }
+        }
+        RgbImage::from_raw(side, side, out).expect("three values for each pixel")
     }
 }
 
-/// The colour at a point of the picture, between pixel centres; the border is repeated.
-fn bilinear(picture: &RgbImage, p: Point) -> [f32; 3] {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let x = (p.x - 0.5).clamp(0.0, (width - 1) as f32);
-    let y = (p.y - 0.5).clamp(0.0, (height - 1) as f32);
-    let (left, top) = (x as usize, y as usize);
-    let (right, bottom) = ((left + 1).min(width - 1), (top + 1).min(height - 1));
-    let (fx, fy) = (x - left as f32, y - top as f32);
-    let raw = picture.as_raw();
-    let pixel = |x: usize, y: usize| &raw[(y * width + x) * 3..][..3];
-    let (p00, p10, p01, p11) = (pixel(left, top), pixel(right, top), pixel(left, bottom), pixel(right, bottom));
-    std::array::from_fn(|c| {
-        let upper = f32::from(p00[c]) * (1.0 - fx) + f32::from(p10[c]) * fx;
-        let lower = f32::from(p01[c]) * (1.0 - fx) + f32::from(p11[c]) * fx;
-        upper * (1.0 - fy) + lower * fy
-    })
+/// The most samples of a pixel in each direction.
+const MOST_STEPS: u32 = 12;
+/// The largest area that is sampled as it is, in pixels: of a larger one, every fourth pixel says as much.
+const MOST_SAMPLED: u64 = 1 << 22;
+/// Bits of a colour in a pixel of [`Lanes`]: `MOST_STEPS` samples of 255 * 256 fit.
+const LANE: usize = 21;
+
+/// Pixels whose three colours lie in one number, so that one multiplication weighs all of them; the last column and row are there
+/// twice, as what lies behind them.
+struct Lanes {
+    pixels: Vec<u64>,
+    width: usize,
+    height: usize,
+}
+
+impl Lanes {
+    fn of(picture: &RgbImage, area: Area) -> Self {
+        let (width, height) = (area.width as usize, area.height as usize);
+        let mut pixels = Vec::with_capacity((width + 1) * (height + 1));
+        for y in 0..=height {
+            let start = (area.top as usize + y.min(height - 1)) * picture.width() as usize + area.left as usize;
+            let row = picture.as_raw()[3 * start..3 * (start + width)].as_chunks::<3>().0;
+            pixels.extend(row.iter().map(|rgb| {
+                let [red, green, blue] = rgb.map(u64::from);
+                red | green << LANE | blue << (2 * LANE)
+            }));
+            pixels.extend(pixels.last().copied());
+        }
+        Self { pixels, width, height }
+    }
+
+    /// The colours at a place between pixel centres, which is in 2^-32 of a pixel, in 256ths; the border is repeated.
+    #[inline]
+    fn at(&self, x: i64, y: i64) -> u64 {
+        let (x, y) = (x.clamp(0, (self.width as i64 - 1) << 32), y.clamp(0, (self.height as i64 - 1) << 32));
+        let (right, down) = ((x >> 24) as u64 & 255, (y >> 24) as u64 & 255);
+        let (place, next) = ((y >> 32) as usize * (self.width + 1) + (x >> 32) as usize, self.width + 1);
+        let (upper, lower) = (&self.pixels[place..place + 2], &self.pixels[place + next..place + next + 2]);
+        // The four weights sum to 256.
+        let both = (right * down + 128) >> 8;
+        upper[0] * (256 + both - right - down) + upper[1] * (right - both) + lower[0] * (down - both) + lower[1] * both
+    }
 }
 
 #[cfg(test)]
@@ -199,6 +265,18 @@ mod tests {
     fn landmarks_on_one_point_are_no_face() {
         assert!(Similarity::from_template(&[Point::new(5.0, 5.0); 5]).is_none());
         assert!(Similarity::from_template(&[Point::new(f32::NAN, 5.0); 5]).is_none());
+    }
+
+    #[test]
+    fn a_face_of_thousands_of_pixels_is_sampled_like_one_of_hundreds() {
+        let shade = |x: u32, y: u32, of: u32| image::Rgb([(x * 200 / of) as u8, (y * 200 / of) as u8, 90]);
+        let large = RgbImage::from_fn(4400, 4400, |x, y| shade(x, y, 4400));
+        let small = RgbImage::from_fn(440, 440, |x, y| shade(x, y, 440));
+        let chip =
+            |picture: &RgbImage, of: f32| Chip::align(picture, &placed(0.8 * of, 5.0, 0.1 * of, 0.1 * of), 64).unwrap();
+        let (large, small) = (chip(&large, 4400.0), chip(&small, 440.0));
+        let worst = large.pixels().as_raw().iter().zip(small.pixels().as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(2), "{worst:?}");
     }
 
     #[test]

@@ -5,12 +5,16 @@
 
 use std::path::Path;
 
-use image::RgbImage;
+use image::{
+    RgbImage,
+    imageops::{self, FilterType},
+};
 
 use super::{
     Point,
     model_file::{ModelError, ModelFile, ModelIdentity, Runtime},
 };
+use crate::view::{Area, View};
 
 static EMBEDDED: &[u8] = include_bytes!("../../models/face-detector.onnx");
 
@@ -164,7 +168,7 @@ impl Detector {
     ///
     /// # Errors
     /// [`ModelError::Run`] if the model fails.
-    pub fn detect(&self, picture: &RgbImage) -> Result<Vec<Face>, ModelError> {
+    pub fn detect(&self, picture: &impl View) -> Result<Vec<Face>, ModelError> {
         self.detect_above(picture, self.score)
     }
 
@@ -172,15 +176,42 @@ impl Detector {
     ///
     /// # Errors
     /// [`ModelError::Run`] if the model fails.
-    pub fn detect_above(&self, picture: &RgbImage, score: f32) -> Result<Vec<Face>, ModelError> {
-        if picture.width() == 0 || picture.height() == 0 {
+    pub fn detect_above(&self, picture: &impl View, score: f32) -> Result<Vec<Face>, ModelError> {
+        if picture.size().0 == 0 || picture.size().1 == 0 {
             return Ok(Vec::new());
         }
         let (input, scale) = letterbox(picture, self.file.input.width, self.file.input.height);
-        let maps = self.file.run(&input)?;
+        self.search(&input, Place { scale, left: 0.0, top: 0.0 }, score)
+    }
+
+    /// Finds the faces in the surroundings of one that was found before, as large as [`Detector::detect_above`] would see them and
+    /// with a fraction of its work; and tells what part of the picture was seen. `None` where there is no such part that is much
+    /// smaller than the picture, or the model runs in float.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] if the model fails.
+    pub fn detect_around<V: View>(
+        &self,
+        picture: &V,
+        face: &BoundingBox,
+        score: f32,
+    ) -> Result<Option<(BoundingBox, Vec<Face>)>, ModelError> {
+        let whole = (self.file.input.width, self.file.input.height);
+        let Some(window) = Window::around(face, picture.size(), whole).filter(|_| self.file.takes_other_sizes()) else {
+            return Ok(None);
+        };
+        let input = window.cut(picture);
+        let Area { left, top, .. } = window.area;
+        let found = self.search(&input, Place { scale: window.scale, left: left as f32, top: top as f32 }, score)?;
+        Ok(Some((window.bounds(), found)))
+    }
+
+    /// The faces of an input of any size, surest first.
+    fn search(&self, input: &RgbImage, place: Place, score: f32) -> Result<Vec<Face>, ModelError> {
+        let maps = self.file.run(input)?;
         let mut found = Vec::new();
         for (level, map) in maps.iter().enumerate() {
-            self.decode(level, map, score, scale, &mut found);
+            self.decode((level, input.width()), map, score, place, &mut found);
         }
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         found.truncate(MAX_CANDIDATES);
@@ -193,9 +224,10 @@ impl Detector {
         Ok(kept)
     }
 
-    fn decode(&self, level: usize, map: &[f32], score: f32, scale: f32, found: &mut Vec<Face>) {
+    fn decode(&self, (level, width): (usize, u32), map: &[f32], score: f32, place: Place, found: &mut Vec<Face>) {
+        let Place { scale, left, top } = place;
         let (stride, unit) = (self.strides[level], self.units[level]);
-        let columns = (self.file.input.width as f32 / stride).ceil() as usize;
+        let columns = (width as f32 / stride).ceil() as usize;
         let cells = map.len() / CHANNELS;
         let logit_limit = (score / (1.0 - score)).ln();
         for (cell, &logit) in map[..cells].iter().enumerate().filter(|(_, logit)| **logit >= logit_limit) {
@@ -205,13 +237,16 @@ impl Detector {
             let face = Face {
                 score: 1.0 / (1.0 + (-logit).exp()),
                 bounds: BoundingBox {
-                    x0: (centre_x - value(1)) / scale,
-                    y0: (centre_y - value(2)) / scale,
-                    x1: (centre_x + value(3)) / scale,
-                    y1: (centre_y + value(4)) / scale,
+                    x0: (centre_x - value(1)) / scale + left,
+                    y0: (centre_y - value(2)) / scale + top,
+                    x1: (centre_x + value(3)) / scale + left,
+                    y1: (centre_y + value(4)) / scale + top,
                 },
                 landmarks: std::array::from_fn(|k| {
-                    Point::new((centre_x + value(5 + 2 * k)) / scale, (centre_y + value(6 + 2 * k)) / scale)
+                    Point::new(
+                        (centre_x + value(5 + 2 * k)) / scale + left,
+                        (centre_y + value(6 + 2 * k)) / scale + top,
+                    )
                 }),
             };
             if face.bounds.width() > 0.0 && face.bounds.height() > 0.0 {
@@ -224,42 +259,109 @@ impl Detector {
 /// Fits a picture into the upper left of `width` x `height`, the rest mid-grey, and tells the factor from its pixels to
 /// those of the result.
 #[must_use]
-pub fn letterbox(picture: &RgbImage, width: u32, height: u32) -> (RgbImage, f32) {
-    let scale = (width as f32 / picture.width() as f32).min(height as f32 / picture.height() as f32);
-    let inner_width = ((picture.width() as f32 * scale).round() as u32).clamp(1, width);
-    let inner_height = ((picture.height() as f32 * scale).round() as u32).clamp(1, height);
-    if picture.dimensions() == (width, height) {
-        return (picture.clone(), 1.0);
+pub fn letterbox(picture: &impl View, width: u32, height: u32) -> (RgbImage, f32) {
+    let size = picture.size();
+    if size == (width, height) {
+        return (picture.whole().into_owned(), 1.0);
     }
-    if picture.dimensions() == (2 * width, 2 * height) {
-        return (halved(picture), 0.5);
+    if size == (2 * width, 2 * height) {
+        // The common case of a 640x480 camera, and ten times faster than a filter.
+        return (picture.halved(Area::whole(size)), 0.5);
     }
+    let (scale, (inner_width, inner_height)) = inner(size, (width, height));
     let mut canvas = RgbImage::from_pixel(width, height, image::Rgb([127; 3]));
-    let scaled = image::imageops::resize(picture, inner_width, inner_height, image::imageops::FilterType::Triangle);
-    image::imageops::replace(&mut canvas, &scaled, 0, 0);
+    let whole = picture.whole();
+    let scaled = imageops::resize(whole.as_ref(), inner_width, inner_height, FilterType::Triangle);
+    imageops::replace(&mut canvas, &scaled, 0, 0);
     (canvas, scale)
 }
 
-/// Half the size, each pixel the mean of four: the common case of a 640x480 camera, and ten times faster than a filter.
-fn halved(picture: &RgbImage) -> RgbImage {
-    let (width, height) = (picture.width() / 2, picture.height() / 2);
-    let row = picture.width() as usize * 3;
-    let mut out = Vec::with_capacity((width * height * 3) as usize);
-    for pair in picture.as_raw().chunks_exact(2 * row) {
-        let (upper, lower) = pair.split_at(row);
-        for (a, b) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
-            for c in 0..3 {
-                let sum = u16::from(a[c]) + u16::from(a[c + 3]) + u16::from(b[c]) + u16::from(b[c + 3]);
-                out.push(((sum + 2) / 4) as u8);
-            }
+/// The factor by which a picture fits into the input, and how large it is in it.
+fn inner(picture: (u32, u32), input: (u32, u32)) -> (f32, (u32, u32)) {
+    let scale = (input.0 as f32 / picture.0 as f32).min(input.1 as f32 / picture.1 as f32);
+    let along = |length: u32, most: u32| ((length as f32 * scale).round() as u32).clamp(1, most);
+    (scale, (along(picture.0, input.0), along(picture.1, input.1)))
+}
+
+/// Where an input lies in the picture: pixels of the input in one of the picture, and its corner.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    scale: f32,
+    left: f32,
+    top: f32,
+}
+
+/// A part of the picture that is searched alone, at the scale at which the whole picture is searched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Window {
+    /// In pixels of the picture.
+    area: Area,
+    /// In pixels of the input.
+    size: (u32, u32),
+    scale: f32,
+}
+
+impl Window {
+    /// What is seen on each side of a face, in shares of its height: as far as somebody may move from picture to picture, and
+    /// what the net wants to see around a face.
+    const MARGIN: f32 = 0.375;
+    /// Sides are multiples of the coarsest level's cells.
+    const STEP: u32 = 32;
+    /// Corners lie on the cells of the two finer levels, in pixels of the input: so a face is seen by the cells that see it in the
+    /// whole picture.
+    const GRID: f32 = 16.0;
+    /// The largest window worth the trouble, in shares of the input.
+    const LARGEST: f32 = 0.7;
+
+    /// The window around a face of a picture. `None` where it would be hardly smaller than the input.
+    fn around(face: &BoundingBox, picture: (u32, u32), input: (u32, u32)) -> Option<Self> {
+        let (scale, within) = inner(picture, input);
+        let margin = Self::MARGIN * face.height() * scale;
+        let side = |length: f32| ((length * scale + 2.0 * margin).ceil() as u32).next_multiple_of(Self::STEP);
+        // A float becomes the nearest number that the type has; a face larger than the input has no window.
+        let long = |length: f32| (length * scale <= input.0.max(input.1) as f32).then(|| side(length));
+        let size = (long(face.width())?, long(face.height())?);
+        let share = (size.0 * size.1) as f32 / (input.0 * input.1) as f32;
+        if size.0 == 0 || size.1 == 0 || size.0 > within.0 || size.1 > within.1 || share > Self::LARGEST {
+            return None;
         }
+        let of = |length: u32, most: u32| ((length as f32 / scale).round() as u32).min(most);
+        let (width, height) = (of(size.0, picture.0), of(size.1, picture.1));
+        let centre = face.centre();
+        let grid = Self::GRID / scale;
+        let from = |middle: f32, length: u32, most: u32| {
+            let cells = ((middle - length as f32 / 2.0) / grid).round().max(0.0);
+            ((cells * grid).round() as u32).min(most - length) / 2 * 2
+        };
+        let (left, top) = (from(centre.x, width, picture.0), from(centre.y, height, picture.1));
+        Some(Self { area: Area { left, top, width, height }, size, scale })
     }
-    // Exactly width * height pixels were pushed.
-    RgbImage::from_raw(width, height, out).expect("half of an even picture")
+
+    /// Its pixels at the size in which they are searched.
+    fn cut(&self, picture: &impl View) -> RgbImage {
+        if self.scale == 0.5 {
+            return picture.halved(self.area);
+        }
+        let part = picture.part(self.area);
+        let Area { left, top, width, height } = self.area;
+        let cut = imageops::crop_imm(part.pixels.as_ref(), left - part.left, top - part.top, width, height);
+        if (width, height) == self.size {
+            return cut.to_image();
+        }
+        imageops::resize(&*cut, self.size.0, self.size.1, FilterType::Triangle)
+    }
+
+    /// The same in pixels of the picture.
+    fn bounds(&self) -> BoundingBox {
+        let Area { left, top, width, height } = self.area;
+        BoundingBox { x0: left as f32, y0: top as f32, x1: (left + width) as f32, y1: (top + height) as f32 }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -271,19 +373,32 @@ mod tests {
     }
 
     #[test]
-    fn halving_takes_the_mean_of_four() {
-        let picture = RgbImage::from_fn(4, 2, |x, y| image::Rgb([(x * 10 + y * 4) as u8; 3]));
-        let half = halved(&picture);
-        assert_eq!(half.dimensions(), (2, 1));
-        assert_eq!(half.get_pixel(0, 0)[0], 7);
-        assert_eq!(half.get_pixel(1, 0)[0], 27);
-    }
-
-    #[test]
     fn a_wide_picture_keeps_its_shape() {
         let (boxed, scale) = letterbox(&RgbImage::from_pixel(1280, 720, image::Rgb([9; 3])), 320, 240);
         assert!((scale - 0.25).abs() < 1e-6);
         assert_eq!(boxed.get_pixel(319, 179)[0], 9);
         assert_eq!(boxed.get_pixel(10, 181)[0], 127);
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_lies_inside_the_picture_and_holds_the_face_with_its_surroundings(
+            (x, y) in (-50.0f32..700.0, -50.0f32..500.0), height in 10.0f32..400.0, size in 0usize..4,
+        ) {
+            let picture = [(640, 480), (1280, 720), (480, 640), (320, 240)][size];
+            let face = BoundingBox { x0: x, y0: y, x1: x + 0.8 * height, y1: y + height };
+            if let Some(window) = Window::around(&face, picture, (320, 240)) {
+                let Area { left, top, width, height: down } = window.area;
+                prop_assert!(left + width <= picture.0 && top + down <= picture.1);
+                prop_assert!(window.size.0 * window.size.1 <= 320 * 240 * 7 / 10);
+                prop_assert!(window.size.0.is_multiple_of(32) && window.size.1.is_multiple_of(32));
+                let bounds = window.bounds();
+                // As much on each side as the picture has, but for what the corner is rounded by.
+                let margin = 0.375 * height - 3.0 - 8.0 / window.scale;
+                prop_assert!(bounds.x0 <= (face.x0 - margin).max(0.0) || bounds.x1 >= picture.0 as f32 - 1.0);
+                prop_assert!(bounds.x1 >= (face.x1 + margin).min(picture.0 as f32) - 2.0 || bounds.x0 <= 0.0);
+                prop_assert!(bounds.y0 <= (face.y0 - margin).max(0.0) || bounds.y1 >= picture.1 as f32 - 1.0);
+            }
+        }
     }
 }

@@ -17,6 +17,8 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_prot
 
 use super::model_file::InputFormat;
 
+/// Most sets of maps for pictures of another size than the file's that are kept for the next run.
+const MOST_OTHERS: usize = 2;
 /// Most bytes that the maps of a model may take: an order of magnitude above what fits the purpose.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -28,7 +30,7 @@ pub(super) struct IntegerNet {
     numbers: Vec<usize>,
     outputs: Vec<usize>,
     shapes: Vec<Vec<usize>>,
-    /// Maps that no run is using now: one set for each thread that ever ran at once.
+    /// Maps that no run is using now: one set for each thread that ever ran at once, and a few for pictures of other sizes.
     idle: Mutex<Vec<Scratch>>,
 }
 
@@ -122,23 +124,54 @@ impl IntegerNet {
 
     /// The outputs for pictures of the input's size, each flat.
     pub(super) fn run(&self, pictures: &[RgbImage]) -> Vec<Vec<f32>> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut scratch = idle.unwrap_or_else(|| self.scratch());
+        let size = pictures.first().map_or((0, 0), |picture| (picture.width() as usize, picture.height() as usize));
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = idle.iter().position(|scratch| scratch.maps[0].size() == size);
+        let fitting = fitting.map(|at| idle.remove(at));
+        drop(idle);
+        let mut scratch = fitting.unwrap_or_else(|| self.scratch(size));
         show(pictures, &mut scratch.maps[0]);
         for step in &self.steps {
             step.run(&mut scratch);
         }
         let outputs = self.outputs.iter().map(|at| scratch.numbers[*at].clone()).collect();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = (self.maps[0].width, self.maps[0].height);
+        let other = |scratch: &Scratch| scratch.maps[0].size() != own;
+        if other(&scratch) && idle.iter().filter(|scratch| other(scratch)).count() == MOST_OTHERS {
+            // The one that was not used for the longest time.
+            idle.iter().position(other).map(|at| idle.remove(at));
+        }
+        idle.push(scratch);
         outputs
     }
 
-    fn scratch(&self) -> Scratch {
-        let map = |plan: &Plan| Map::new(self.path, plan.width, plan.height, plan.channels, plan.outside);
-        Scratch {
-            maps: self.maps.iter().map(map).collect(),
-            numbers: self.numbers.iter().map(|n| vec![0.0; *n]).collect(),
+    /// Whether pictures of another size than the file's can be run: where nothing but convolutions is done to maps.
+    pub(super) fn takes_other_sizes(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Convolve { .. } | Step::Read { .. }))
+    }
+
+    /// Maps and numbers for pictures of this size.
+    fn scratch(&self, (width, height): (usize, usize)) -> Scratch {
+        let (mut plans, mut numbers) = (self.maps.clone(), self.numbers.clone());
+        if (plans[0].width, plans[0].height) != (width, height) {
+            (plans[0].width, plans[0].height) = (width, height);
+            for step in &self.steps {
+                match step {
+                    Step::Convolve { by, from, to, .. } => {
+                        (plans[*to].width, plans[*to].height) =
+                            by.shape().output((plans[*from].width, plans[*from].height));
+                    }
+                    Step::Read { by, from, to } => {
+                        let (width, height) = by.shape().output((plans[*from].width, plans[*from].height));
+                        numbers[*to] = by.shape().outputs * width * height;
+                    }
+                    Step::Pool { .. } | Step::Linear { .. } | Step::Softmax { .. } | Step::Sigmoid { .. } => {}
+                }
+            }
         }
+        let map = |plan: &Plan| Map::new(self.path, plan.width, plan.height, plan.channels, plan.outside);
+        Scratch { maps: plans.iter().map(map).collect(), numbers: numbers.iter().map(|n| vec![0.0; *n]).collect() }
     }
 }
 

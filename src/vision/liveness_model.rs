@@ -11,6 +11,7 @@ use super::{
     detector::BoundingBox,
     model_file::{Metadata, ModelError, ModelFile, ModelIdentity, Runtime},
 };
+use crate::view::{Area, Part, View};
 
 static EMBEDDED: &[u8] = include_bytes!("../../models/liveness.onnx");
 
@@ -103,12 +104,21 @@ impl LivenessModel {
     ///
     /// # Errors
     /// [`ModelError::Run`] if the box is none, or the model gives no number.
-    pub fn read(&self, frame: &RgbImage, bounds: &BoundingBox) -> Result<LivenessScore, ModelError> {
+    pub fn read(&self, frame: &impl View, bounds: &BoundingBox) -> Result<LivenessScore, ModelError> {
         let failed = |detail: &str| ModelError::Run { model: self.file.label.clone(), detail: detail.into() };
         let side = self.file.input.width;
-        let crops: Option<Vec<RgbImage>> =
-            self.scales.iter().map(|scale| Some(Square::around(bounds, *scale, frame)?.cut(frame, side))).collect();
-        let outputs = self.file.run_stacked(&crops.ok_or_else(|| failed("a face without a place in the frame"))?)?;
+        let squares: Option<Vec<Square>> =
+            self.scales.iter().map(|scale| Square::around(bounds, *scale, frame.size())).collect();
+        let squares = squares.ok_or_else(|| failed("a face without a place in the frame"))?;
+        // One pixel more on each side: between pixels, a crop that is enlarged sees beyond its own.
+        let areas = squares.iter().map(|square| {
+            let Area { left, top, width, height } = square.area(frame.size());
+            let bounds = [left, top, left + width, top + height].map(|side| side as f32);
+            Area::around(bounds, frame.size())
+        });
+        let part = frame.part(areas.reduce(Area::with).ok_or_else(|| failed("it sees no crop"))?);
+        let crops: Vec<RgbImage> = squares.iter().map(|square| square.cut(&part, frame.size(), side)).collect();
+        let outputs = self.file.run_stacked(&crops)?;
         let logit = outputs.first().and_then(|values| values.first()).copied();
         logit.and_then(LivenessScore::new).ok_or_else(|| failed("it gave no score"))
     }
@@ -136,8 +146,8 @@ struct Square {
 impl Square {
     /// The square around a face: its side is `scale` times the larger side of the box, and no more than the frame's shorter
     /// side; it is shifted so that it lies inside the frame. `None` for a box that is none, or an empty frame.
-    fn around(bounds: &BoundingBox, scale: f32, frame: &RgbImage) -> Option<Self> {
-        let (width, height) = (frame.width() as f32, frame.height() as f32);
+    fn around(bounds: &BoundingBox, scale: f32, (width, height): (u32, u32)) -> Option<Self> {
+        let (width, height) = (width as f32, height as f32);
         let side = (scale * bounds.width().max(bounds.height())).min(width).min(height);
         let centre = bounds.centre();
         if !(side >= 1.0) || !centre.x.is_finite() || !centre.y.is_finite() {
@@ -150,15 +160,19 @@ impl Square {
     /// Its pixels, scaled to `side` pixels a side: each the mean of the area that it covers, or between pixels where it covers less
     /// than one. To whole pixels of the frame, so that what the net was trained with (`crop` in `models/train/liveness_net.py`) is
     /// seen here to the last grain: the pixels of a screen are told by it.
-    fn cut(&self, frame: &RgbImage, side: u32) -> RgbImage {
-        let shorter = frame.width().min(frame.height());
-        let whole = (self.side.round_ties_even() as u32).max(2).min(shorter);
-        let within = |at: f32, length: u32| (at.round_ties_even() as u32).min(length - whole);
-        let (x, y) = (within(self.x, frame.width()), within(self.y, frame.height()));
+    fn cut(&self, part: &Part<'_>, frame: (u32, u32), side: u32) -> RgbImage {
+        let Area { left: x, top: y, width: whole, .. } = self.area(frame);
         if whole <= side {
-            return Similarity::upright(whole as f32, x as f32, y as f32).sample(frame, side);
+            return Similarity::upright(whole as f32, x as f32, y as f32).sample(part, side);
         }
-        mean_of_areas(frame, (x, y, whole), side)
+        mean_of_areas(&part.pixels, (x - part.left, y - part.top, whole), side)
+    }
+
+    /// Its whole pixels in a frame of this size.
+    fn area(&self, (width, height): (u32, u32)) -> Area {
+        let whole = (self.side.round_ties_even() as u32).max(2).min(width.min(height));
+        let within = |at: f32, length: u32| (at.round_ties_even() as u32).min(length - whole);
+        Area { left: within(self.x, width), top: within(self.y, height), width: whole, height: whole }
     }
 }
 
@@ -260,9 +274,8 @@ mod tests {
             (width, height) in (1.0f32..900.0, 1.0f32..900.0),
             scale in 0.5f32..8.0,
         ) {
-            let frame = RgbImage::new(640, 480);
             let face = bounds(x, y, width, height);
-            let square = Square::around(&face, scale, &frame).unwrap();
+            let square = Square::around(&face, scale, (640, 480)).unwrap();
             prop_assert!(square.x >= 0.0 && square.y >= 0.0);
             prop_assert!(square.x + square.side <= 640.01 && square.y + square.side <= 480.01);
             prop_assert!(square.side <= 480.0 && square.side <= scale * width.max(height) + 0.01);

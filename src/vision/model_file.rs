@@ -225,7 +225,12 @@ impl ModelFile {
         Metadata { label: &self.label, values: &self.metadata }
     }
 
-    /// Runs the model on a picture of exactly the input size and returns its outputs as flat slices' owners.
+    /// Whether pictures of another size than the input's can be run.
+    pub(super) fn takes_other_sizes(&self) -> bool {
+        matches!(&self.engine, Engine::Integer(net) if net.takes_other_sizes())
+    }
+
+    /// Runs the model on a picture of the input size, or of another where it takes those, and returns its outputs as flat slices' owners.
     pub(super) fn run(&self, image: &RgbImage) -> Result<Vec<Vec<f32>>, ModelError> {
         self.run_stacked(std::slice::from_ref(image))
     }
@@ -233,7 +238,8 @@ impl ModelFile {
     /// Runs the model on as many pictures of the input size as it sees at once.
     pub(super) fn run_stacked(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, ModelError> {
         debug_assert_eq!(images.len(), self.input.pictures);
-        debug_assert!(images.iter().all(|i| i.dimensions() == (self.input.width, self.input.height)));
+        let expected = (self.input.width, self.input.height);
+        debug_assert!(self.takes_other_sizes() || images.iter().all(|i| i.dimensions() == expected));
         let values = match &self.engine {
             Engine::Integer(net) => net.run(images),
             Engine::Float(plan, _) => self.run_float(plan, images)?,

@@ -3,13 +3,12 @@
 //! The detector's own landmarks do not: they were learned from chips whose labels are those of an upright face seen from the
 //! front, and follow place, size, roll and squeeze, while the nose stays in the middle. `models/train/train_turn.py` makes this net.
 
-use image::RgbImage;
-
 use super::{
     Point,
     align::{Chip, Similarity, TEMPLATE},
     model_file::{ModelError, ModelFile, ModelIdentity, Runtime},
 };
+use crate::view::View;
 
 static EMBEDDED: &[u8] = include_bytes!("../../models/turn-points.onnx");
 
@@ -62,7 +61,7 @@ impl TurnPoints {
     ///
     /// # Errors
     /// [`ModelError::Run`] if the model fails.
-    pub fn find(&self, picture: &RgbImage, landmarks: &[Point; 5]) -> Result<Option<[Point; 5]>, ModelError> {
+    pub fn find(&self, picture: &impl View, landmarks: &[Point; 5]) -> Result<Option<[Point; 5]>, ModelError> {
         let Some(map) = Similarity::from_template(landmarks) else { return Ok(None) };
         let Some(chip) = Chip::align(picture, landmarks, self.0.input.width) else { return Ok(None) };
         let moved = self.0.run(chip.pixels())?.remove(0);

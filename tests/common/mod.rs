@@ -52,13 +52,13 @@ pub fn visitor(name: &str) -> Vec<RgbImage> {
     let row = row.unwrap_or_else(|| panic!("no visitor {name:?} in demo/visitors.csv"));
     let (first, last): (usize, usize) = (row[0].parse().unwrap(), row[1].parse().unwrap());
     let mut camera = ReplayCamera::open(&[clip()], 10.0, Pace::AtOnce).unwrap();
-    (0..=last).map(|_| camera.next_frame().unwrap().pixels).skip(first).collect()
+    (0..=last).map(|_| camera.next_frame().unwrap().pixels.into_rgb()).skip(first).collect()
 }
 
 /// The frames of whoever holds up a phone with the picture of an adult.
 pub fn phone() -> Vec<RgbImage> {
     let mut camera = ReplayCamera::open(&[repository().join("demo/phone.mjpeg")], 10.0, Pace::AtOnce).unwrap();
-    std::iter::from_fn(|| camera.next_frame().ok()).map(|frame| frame.pixels).collect()
+    std::iter::from_fn(|| camera.next_frame().ok()).map(|frame| frame.pixels.into_rgb()).collect()
 }
 
 /// A visitor who stands close before the camera: one good frame.
@@ -123,7 +123,7 @@ impl Camera for ScriptedCamera {
             Some(Act::Show(pixels, _)) => {
                 std::thread::sleep(Duration::from_millis(50));
                 self.sequence += 1;
-                Ok(Frame { pixels, captured: monotonic_now(), sequence: self.sequence })
+                Ok(Frame { pixels: pixels.into(), captured: monotonic_now(), sequence: self.sequence })
             }
             Some(Act::Unplugged(time)) => {
                 *self.back_at.lock().unwrap() = Some(Instant::now() + time);

@@ -1,7 +1,11 @@
-//! Converts one frame some times: `agegate-yuv-cost ours|crate yuyv|nv12 TIMES`. A crate of its own, so that the gate's tests need
+//! Converts one frame some times: `agegate-yuv-cost ours|crate|halved yuyv|nv12 TIMES`; `halved` makes the detector's input of it. A crate of its own, so that the gate's tests need
 //! not build what the gate does not use.
 
-use agegate::camera::pixel::{Colour, PixelFormat, to_rgb};
+use agegate::{
+    camera::pixel::{Colour, PixelFormat, to_rgb},
+    frame::Pixels,
+    view::{Area, View},
+};
 use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPackedImage, YuvRange, YuvStandardMatrix};
 
 const WIDTH: u32 = 640;
@@ -32,13 +36,17 @@ fn by_the_crate(format: &str, bytes: &[u8], rgb: &mut [u8]) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [whose, format, times] = &arguments[..] else { panic!("agegate-yuv-cost ours|crate yuyv|nv12 TIMES") };
+    let [whose, format, times] = &arguments[..] else { panic!("agegate-yuv-cost ours|crate|halved yuyv|nv12 TIMES") };
     let bytes: Vec<u8> = (0..WIDTH * HEIGHT * 2).map(|k| (k * 7 + k / 640 * 13) as u8).collect();
     let bytes = if format == "nv12" { &bytes[..(WIDTH * HEIGHT * 3 / 2) as usize] } else { &bytes };
     let mut rgb = vec![0u8; (WIDTH * HEIGHT * 3) as usize];
     for _ in 0..times.parse::<usize>().expect("a number") {
-        if whose == "ours" {
-            let kind = if format == "nv12" { PixelFormat::Nv12 } else { PixelFormat::Yuyv };
+        let kind = if format == "nv12" { PixelFormat::Nv12 } else { PixelFormat::Yuyv };
+        if whose == "halved" {
+            let kept =
+                Pixels::of(kind, Colour::default(), bytes, (WIDTH, HEIGHT), 0).expect("a frame of the right size");
+            rgb = kept.halved(Area::whole((WIDTH, HEIGHT))).into_raw();
+        } else if whose == "ours" {
             rgb = to_rgb(kind, Colour::default(), bytes, (WIDTH, HEIGHT), 0)
                 .expect("a frame of the right size")
                 .into_raw();

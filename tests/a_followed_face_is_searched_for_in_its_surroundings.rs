@@ -1,0 +1,173 @@
+//! While one face is followed and nobody else is there, most pictures are searched around it alone. No decision differs for that,
+//! and whoever comes along is seen in the same picture.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+mod common;
+
+use std::{path::Path, time::Duration};
+
+use agegate::{
+    config::{Config, RelayDriver},
+    frame::Frame,
+    judge::{Judge, Searched},
+    policy::{Outcome, Reason},
+    vision::{Detector, nearest},
+};
+use common::{agegate, clip, close_view, repository, text, visitor};
+use image::{RgbImage, imageops};
+
+/// Frames and decisions of a recording: the lines of `replay --frames` without what only tells how much was looked at, and without
+/// the places behind the point of what a net estimates.
+fn replayed(less: bool, rate: &str, recording: &Path) -> (Vec<String>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!("[camera]\nskip_unchanged = {less}\n[relay]\ndriver = \"simulated\"\n");
+    std::fs::write(folder.path().join("gate.toml"), config).unwrap();
+    let recording = recording.to_str().unwrap();
+    let output = agegate(folder.path(), &["replay", "--config", "gate.toml", "--frames", "--rate", rate, recording]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let around = printed.lines().filter(|line| line.contains("followed, ")).count();
+    let estimates = ["mean", "years", "P(>=18)", "P(living)", "confidence", "living"];
+    let lines = printed.lines().filter(|line| !line.contains("no faces") && !line.contains(": 0 faces"));
+    let told = lines.map(|line| {
+        let mut words: Vec<&str> = line.split(' ').filter(|word| *word != "followed,").collect();
+        for k in 1..words.len() {
+            if estimates.contains(&words[k - 1]) {
+                words[k] = "...";
+            }
+        }
+        words.join(" ")
+    });
+    (told.collect(), around)
+}
+
+#[test]
+fn every_face_and_every_decision_of_the_recordings_is_the_same() {
+    for recording in [clip(), repository().join("demo/phone.mjpeg")] {
+        for rate in ["5", "10", "30"] {
+            let ((less, around), (all, none)) = (replayed(true, rate, &recording), replayed(false, rate, &recording));
+            assert_eq!(less, all, "{} at {rate} frames a second", recording.display());
+            assert!(all.iter().any(|line| line.contains("good frames, try")), "no decision: {all:?}");
+            assert_eq!(none, 0);
+            if runs_in_integers() {
+                assert!(around > 3, "{around} frames searched around a face at {rate} frames a second");
+            }
+        }
+    }
+}
+
+fn runs_in_integers() -> bool {
+    Detector::embedded().unwrap().runs().starts_with("integers")
+}
+
+fn judge() -> Judge {
+    let mut config = Config::default();
+    config.relay.driver = RelayDriver::Simulated;
+    Judge::new(&config).unwrap()
+}
+
+/// How much of a picture was searched, and how many faces were found.
+type Seen = (Searched, usize);
+
+/// What was seen in each picture, and the decisions.
+fn judged(pictures: &[RgbImage]) -> (Vec<Seen>, Vec<(Outcome, Reason)>) {
+    let (mut judge, mut seen, mut decisions) = (judge(), Vec::new(), Vec::new());
+    for (picture, sequence) in pictures.iter().zip(1..) {
+        let frame = Frame { pixels: picture.clone().into(), captured: Duration::from_millis(100 * sequence), sequence };
+        let judged = judge.frame(&frame).unwrap();
+        seen.push((judged.searched, judged.faces));
+        decisions.extend(judged.step.decision.map(|d| (d.outcome, d.reason)));
+    }
+    (seen, decisions)
+}
+
+/// The picture with the face of another visitor in its lower left corner.
+fn with_another(picture: &RgbImage, name: &str) -> RgbImage {
+    let other = close_view(name);
+    let detector = Detector::embedded().unwrap();
+    let face = nearest(&detector.detect(&other).unwrap()).unwrap().bounds;
+    let side = (face.height() * 1.5) as u32;
+    let (x, y) =
+        ((face.centre().x - side as f32 / 2.0).max(0.0) as u32, (face.centre().y - side as f32 / 2.0).max(0.0) as u32);
+    let cut = imageops::crop_imm(&other, x, y, side, side).to_image();
+    let small = imageops::resize(&cut, 120, 120, imageops::FilterType::Triangle);
+    let mut both = picture.clone();
+    imageops::replace(&mut both, &small, 4, 200);
+    both
+}
+
+#[test]
+fn whoever_stays_alone_is_searched_for_around_their_face_in_most_pictures() {
+    let (seen, _) = judged(&vec![visitor("adult")[3].clone(); 60]);
+    let around = seen.iter().filter(|(searched, _)| *searched == Searched::Around).count();
+    assert!(seen[5..].iter().all(|(_, faces)| *faces == 1), "{seen:?}");
+    if runs_in_integers() {
+        assert!(around >= 30, "{around} of 60: {seen:?}");
+        // Never more than two in a row at ten pictures a second.
+        assert!(seen.windows(3).all(|three| three.iter().any(|(s, _)| *s == Searched::Everything)), "{seen:?}");
+    }
+}
+
+/// From the decision on, while it is told, the face is still followed; who joins then is seen at once, too.
+#[test]
+fn whoever_comes_along_is_seen_in_the_first_picture() {
+    let alone = visitor("adult")[3].clone();
+    let joined = with_another(&alone, "child");
+    for first in 20..26 {
+        let mut pictures = vec![alone.clone(); first];
+        pictures.extend(vec![joined.clone(); 3]);
+        let (seen, _) = judged(&pictures);
+        assert_eq!(seen[first], (Searched::Everything, 2), "joined in picture {first}: {seen:?}");
+        assert!(seen[first + 1..].iter().all(|s| *s == (Searched::Everything, 2)), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_child_who_joins_before_the_decision_turns_it() {
+    let alone = visitor("adult")[3].clone();
+    let joined = with_another(&alone, "child");
+    for first in 0..4 {
+        let mut pictures = vec![alone.clone(); first];
+        pictures.extend(vec![joined.clone(); 30]);
+        let (_, decisions) = judged(&pictures);
+        assert_eq!(decisions, [(Outcome::Refer, Reason::YoungerFaceNear)], "joined in picture {first}");
+    }
+}
+
+/// The net sees a face in a part of the picture as it sees it in the whole.
+#[test]
+fn a_face_in_its_surroundings_is_the_face_in_the_whole_picture() {
+    let detector = Detector::embedded().unwrap();
+    let (mut compared, mut worst, mut landmarks) = (0, [0.0f32; 3], 0.0);
+    for name in ["child", "teenager", "adult", "adult-2", "pensioner"] {
+        for picture in visitor(name) {
+            let faces = detector.detect(&picture).unwrap();
+            let [face] = &faces[..] else { continue };
+            let Some((seen, around)) =
+                detector.detect_around(&picture, &face.bounds, detector.shipped_score()).unwrap()
+            else {
+                continue;
+            };
+            assert!(seen.width() * seen.height() < 0.75 * 640.0 * 480.0);
+            let [found] = &around[..] else { panic!("{name}: {around:?} instead of {face:?}") };
+            let height = face.bounds.height();
+            let points = face.landmarks.iter().zip(&found.landmarks);
+            let errors = [
+                1.0 - face.bounds.iou(&found.bounds),
+                points.map(|(a, b)| a.distance(*b) / height).fold(0.0, f32::max),
+                (face.score - found.score).abs(),
+            ];
+            worst = std::array::from_fn(|k| worst[k].max(errors[k]));
+            landmarks += errors[1];
+            compared += 1;
+        }
+    }
+    if runs_in_integers() {
+        let mean = landmarks / compared as f32;
+        assert!(compared > 20, "{compared} faces compared");
+        // In shares of the face's height, the worst of five landmarks.
+        assert!(worst[0] < 0.03 && worst[1] < 0.01 && worst[2] < 0.01, "box, landmark, score differ by {worst:?}");
+        assert!(mean < 0.002, "landmarks differ by {mean} on average");
+    }
+}
