@@ -283,7 +283,7 @@ costs nothing, and waits for no particular turn or distance.
 | version | what is new |
 |---|---|
 | age estimator 4 | a third round on plain faces |
-| liveness 2 | a crop of the head beside the two; five times the scenes, most of them photos as they are; scales of its activations, for integers |
+| liveness 2 | a crop of the head beside the two; eight times the scenes, most of the living photos as they are, half of the screens filling the view; scales of its activations, for integers |
 | age estimator 3 | a second round on plain faces; tells covered mouths and eyes; scales of its activations, for integers |
 | face detector 3 | the weights of version 2 with the scales of its activations |
 | liveness 1 | first version, not converged |
@@ -298,7 +298,7 @@ costs nothing, and waits for no particular turn or distance.
 - Labels: UTKFace ages are partly estimated by an algorithm and partly wrong; errors above 20 years are often the label's.
 - Chips that are tight crops of press photos are not a door camera's view: light from behind, masks, caps and make-up are
   under-represented. Calibrate on your own place (`agegate calibrate`) before you rely on a figure.
-- A photo or a screen held up may be taken for a living face, most of all where `[liveness]` is off: see above. Staff must be in sight.
+- A photo or a screen held up may be taken for a living face, most of all a screen that fills the view: see below. Staff must be in sight.
 
 {liveness_card.section()}
 """
