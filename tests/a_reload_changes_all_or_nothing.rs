@@ -13,7 +13,11 @@ use common::{Daemon, agegate, signal, text, write_config_with_an_adult};
 fn locked(folder: &Path, relay: &str) -> Daemon {
     let config = write_config_with_an_adult(folder, &format!("lock = \"fail-safe\"\n{relay}"));
     // An adult who cannot be let in: nothing but the reload may move the lock.
-    rewrite(folder, "[log]", "[policy]\nthreshold_age = 18\nchallenge_age = 60\nconfidence = 0.99\n[log]");
+    rewrite(
+        folder,
+        "[log]",
+        "[liveness]\nmode = \"off\"\n[policy]\nthreshold_age = 18\nchallenge_age = 60\nconfidence = 0.99\n[log]",
+    );
     let daemon = Daemon::start(&["run"], &config);
     daemon.wait_for("simulated relay energised");
     daemon.wait_for("agegate 0.1.0 runs");

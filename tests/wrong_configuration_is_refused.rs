@@ -65,7 +65,7 @@ fn a_policy_made_for_another_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let config = write_config(
         folder.path(),
-        "[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\nmodel = \"agegate-age-estimator/1/0000000000000000\"\n",
+        "[liveness]\nmode = \"off\"\n[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\nmodel = \"agegate-age-estimator/1/0000000000000000\"\n",
     );
     let output = agegate(folder.path(), &["run", "--config", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
@@ -108,7 +108,7 @@ fn check_fails_where_run_would_not_start() {
 fn check_looks_at_a_liveness_model_before_the_day_on_which_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let check = |more: &str| {
-        let config = write_config(folder.path(), more);
+        let config = write_config(folder.path(), &format!("[liveness]\nmode = \"off\"\n{more}"));
         let output = agegate(folder.path(), &["check", "--config", config.to_str().unwrap()]);
         (output.status.code(), text(&output.stdout))
     };

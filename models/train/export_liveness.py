@@ -74,20 +74,25 @@ def main() -> None:
     side = liveness_net.SIDE
     metadata = {
         "name": liveness_net.NAME, "version": args.version or next_version(), "training_data": state.get("data", "unknown"), "seed": SEED, "layout": "NCHW", "colour": "RGB",
-        "licence": "non-commercial research (UTKFace and portraits without a licence); see MODEL_CARD.md", "input_width": side, "input_height": side, "mean": 0, "std": 1,
+        "licence": "non-commercial research (UTKFace and portraits without a licence); see MODEL_CARD.md", "input_width": side, "input_height": side, "mean": liveness_net.MEAN, "std": liveness_net.STD,
         "scales": " ".join(f"{s:g}" for s in state["scales"]), "classes": "live: logit, larger is more alive; one crop per scale, stacked",
     }
     # What a step of each map means where the gate runs the net in integers, from pictures of the training side.
     shown, _, _, _ = load("train", 1)
     shown = (torch.from_numpy(np.ascontiguousarray(shown[..., columns].transpose(0, 3, 1, 2))).float() - liveness_net.MEAN) / liveness_net.STD
     maps = [*activations.rectified(net.stems), *activations.rectified(net.trunk)]
-    metadata["activation_scales"] = ",".join(f"{s:.6g}" for s in activations.scales(Normalised(net), maps, shown))
+    steps = activations.scales(Normalised(net), maps, shown)
+    # The maps of the stems are put together: a step means the same in all of them.
+    ends = [maps.index(activations.rectified(stem)[-1]) for stem in net.stems]
+    for end in ends:
+        steps[end] = max(steps[e] for e in ends)
+    metadata["activation_scales"] = ",".join(f"{s:.6g}" for s in steps)
     probe = torch.from_numpy(np.ascontiguousarray(pixels[:200][..., columns])).permute(0, 3, 1, 2).float()
     with torch.no_grad():
         wanted = (gain * net.logit(probe) + offset).numpy()
     for int8, limit in ((False, 0.01), (True, 1.0)):
         model = liveness_net.graph_of(net, int8, side, metadata, gain, offset)
-        worst = float(np.abs(run(model, probe.numpy())[0][:, 0] - wanted).max())
+        worst = float(np.abs(run(model, ((probe - liveness_net.MEAN) / liveness_net.STD).numpy())[0][:, 0] - wanted).max())
         size = len(model.SerializeToString())
         print(json.dumps({"model": metadata["name"], "version": metadata["version"], "weights": "int8" if int8 else "float", "bytes": size, "gain": round(gain, 4), "offset": round(offset, 4),
                           "largest difference to PyTorch": round(worst, 5), "unit": "logit"}))

@@ -50,14 +50,18 @@ class Shipped:
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(str(path), options)
         self.scales = [float(s) for s in self.metadata["scales"].split()]
+        self.mean, self.std = float(self.metadata["mean"]), float(self.metadata["std"])
+
+    def run(self, stacked: np.ndarray) -> float:
+        x = (stacked.transpose(2, 0, 1)[None].astype(np.float32) - self.mean) / self.std
+        return float(self.session.run(None, {"image": np.ascontiguousarray(x)})[0][0, 0])
 
     def stacked(self, pixels: np.ndarray) -> np.ndarray:
         columns = channels(self.scales)
-        return np.array([self.session.run(None, {"image": np.ascontiguousarray(x[..., columns].transpose(2, 0, 1)[None], np.float32)})[0][0, 0] for x in pixels])
+        return np.array([self.run(x[..., columns]) for x in pixels])
 
     def frame(self, image: np.ndarray, box: np.ndarray) -> float:
-        x = crops(image, box, self.scales, int(self.metadata["input_width"]))
-        return float(self.session.run(None, {"image": np.ascontiguousarray(x.transpose(2, 0, 1)[None], np.float32)})[0][0, 0])
+        return self.run(crops(image, box, self.scales, int(self.metadata["input_width"])))
 
 
 def labelled(count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

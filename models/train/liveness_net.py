@@ -71,17 +71,18 @@ def crop(image: np.ndarray, box, scale: float, side: int = SIDE) -> np.ndarray:
 
 
 def graph_of(net: LivenessNet, int8: bool, side: int, metadata: dict, gain: float = 1.0, offset: float = 0.0):
-    """The ONNX file: normalisation inside, the two outputs summed into the logit `gain * (live + PEER * peer) + offset`."""
+    """The ONNX file, for crops that are normalised already; the two outputs summed into the logit `gain * (live + PEER * peer) + offset`."""
     graph = Graph(int8)
-    x = graph.node("Sub", ["image", graph.constant("mean", np.float32(MEAN))])
-    x = graph.node("Mul", [x, graph.constant("factor", np.float32(1 / STD))])
     axes = graph.constant("axes", np.array([1], np.int64))
     parts = []
     for k, stem in enumerate(net.stems):
         bounds = [graph.constant(f"channel{3 * k + n}.{k}", np.array([3 * k + n], np.int64)) for n in (0, 3)]
-        parts.append(graph.block(stem, graph.node("Slice", [x, *bounds, axes])))
+        parts.append(graph.block(stem, graph.node("Slice", ["image", *bounds, axes])))
     joined = parts[0] if len(parts) == 1 else graph.node("Concat", parts, axis=1)
-    pooled = graph.node("GlobalAveragePool", [graph.block(net.trunk, joined)])
+    # The mean over places as a convolution of one weight for each channel: what the gate runs in integers knows that.
+    places, features = side // 16, net.live.in_features
+    mean = graph.constant("places", np.full((features, 1, places, places), 1 / places**2, np.float32))
+    pooled = graph.node("Conv", [graph.block(net.trunk, joined), mean], group=features, kernel_shape=[places, places])
     weight, bias = net.live.weight + PEER * net.peer.weight, net.live.bias + PEER * net.peer.bias
     head = graph.conv(pooled, (gain * weight).detach().numpy()[:, :, None, None], (gain * bias + offset).detach().numpy())
     graph.rename(graph.node("Flatten", [head]), "live")

@@ -1,7 +1,8 @@
 //! A model in integers: its convolutions by the kernels of this processor instead of tract's float ones.
 //!
 //! The graph of the file is read as it stands (tract's own parser of ONNX), and what the gate's models consist of is
-//! recognised: convolutions with 8-bit weights, rectifiers, sums of residual blocks, a weighted mean over places, linear layers.
+//! recognised: convolutions with 8-bit weights, rectifiers, sums of residual blocks, a weighted mean over places, linear layers; and
+//! for several crops at once, each taken by a stem of its own, whose maps are put together.
 //! Each convolution that ends in a rectifier gives 8-bit activations; their scales were calibrated on training pictures and
 //! stand in the file's metadata (`activation_scales`, in the order of those convolutions). What follows the last map is a few
 //! thousand multiplications and done in float. A file with anything else in it runs in float, by tract.
@@ -25,6 +26,8 @@ const MOST_BYTES: usize = 64 << 20;
 /// A model as a list of steps.
 pub(super) struct IntegerNet {
     path: Path,
+    /// Maps of pictures at the beginning of `maps`: one for all crops, or one for each.
+    entries: usize,
     steps: Vec<Step>,
     maps: Vec<Plan>,
     numbers: Vec<usize>,
@@ -57,6 +60,11 @@ enum Step {
         to: usize,
         add: Option<(usize, f32)>,
     },
+    /// Maps to one, one's channels after the other's.
+    Join {
+        from: Vec<usize>,
+        to: usize,
+    },
     /// Map to numbers.
     Read {
         by: Convolution,
@@ -87,8 +95,20 @@ enum Step {
 /// What a name of the graph stands for.
 #[derive(Clone)]
 enum Value {
-    Map { at: usize, scale: f32, zero: f32 },
-    Numbers { at: usize, shape: Vec<usize> },
+    Map {
+        at: usize,
+        scale: f32,
+        zero: f32,
+    },
+    /// All crops, which only a slice of three channels takes.
+    Pictures {
+        scale: f32,
+        zero: f32,
+    },
+    Numbers {
+        at: usize,
+        shape: Vec<usize>,
+    },
 }
 
 /// Why a model does not run in integers; what it says completes "runs in float: ".
@@ -130,7 +150,7 @@ impl IntegerNet {
         let fitting = fitting.map(|at| idle.remove(at));
         drop(idle);
         let mut scratch = fitting.unwrap_or_else(|| self.scratch(size));
-        show(pictures, &mut scratch.maps[0]);
+        show(pictures, &mut scratch.maps[..self.entries]);
         for step in &self.steps {
             step.run(&mut scratch);
         }
@@ -166,7 +186,11 @@ impl IntegerNet {
                         let (width, height) = by.shape().output((plans[*from].width, plans[*from].height));
                         numbers[*to] = by.shape().outputs * width * height;
                     }
-                    Step::Pool { .. } | Step::Linear { .. } | Step::Softmax { .. } | Step::Sigmoid { .. } => {}
+                    Step::Join { .. }
+                    | Step::Pool { .. }
+                    | Step::Linear { .. }
+                    | Step::Softmax { .. }
+                    | Step::Sigmoid { .. } => {}
                 }
             }
         }
@@ -175,14 +199,18 @@ impl IntegerNet {
     }
 }
 
-/// Puts the pictures into a map, one's channels after the other's.
-fn show(pictures: &[RgbImage], map: &mut Map) {
-    let (width, height) = map.size();
-    let row = 3 * width;
-    if let [picture] = pictures {
-        picture.as_raw().chunks_exact(row).enumerate().for_each(|(y, row)| map.set_row(y, row));
+/// Puts each picture into its map, or all into the only one, one's channels after the other's.
+fn show(pictures: &[RgbImage], maps: &mut [Map]) {
+    if pictures.len() == maps.len() {
+        for (picture, map) in pictures.iter().zip(maps) {
+            let row = 3 * map.size().0;
+            picture.as_raw().chunks_exact(row).enumerate().for_each(|(y, row)| map.set_row(y, row));
+        }
         return;
     }
+    let map = &mut maps[0];
+    let (width, height) = map.size();
+    let row = 3 * width;
     let mut together = vec![0; row * pictures.len()];
     for y in 0..height {
         for (k, picture) in pictures.iter().enumerate() {
@@ -192,6 +220,20 @@ fn show(pictures: &[RgbImage], map: &mut Map) {
             }
         }
         map.set_row(y, &together);
+    }
+}
+
+/// Puts maps of one size into one, one's channels after the other's.
+fn join(maps: &mut [Map], from: &[usize], to: usize) {
+    let (before, rest) = maps.split_at_mut(to);
+    let (width, height) = rest[0].size();
+    let mut row = Vec::with_capacity(width * rest[0].channels());
+    for y in 0..height {
+        row.clear();
+        for x in 0..width {
+            from.iter().for_each(|at| row.extend(before[*at].pixel(x, y)));
+        }
+        rest[0].set_row(y, &row);
     }
 }
 
@@ -205,6 +247,7 @@ impl Step {
                 let residual = add.map(|(at, step)| Residual { map: &before[at], step });
                 by.run(&before[*from], residual, &mut rest[0]);
             }
+            Self::Join { from, to } => join(maps, from, *to),
             Self::Read { by, from, to } => by.run_to_numbers(&maps[*from], &mut numbers[*to]),
             Self::Pool { weights, from, to } => pool(&maps[*from], weights, &mut numbers[*to]),
             Self::Linear { weights, bias, from, to } => {
@@ -264,23 +307,28 @@ impl<'a> Builder<'a> {
         if !(0.0..=255.0).contains(&mean) {
             return Err("the mean of its input is no byte".into());
         }
+        // Where each crop has a stem of its own, each has a map of its own.
+        let apart = graph.node.iter().any(|node| node.op_type == "Slice");
+        let entries = if apart { input.pictures() } else { 1 };
         let picture = Plan {
             width: input.width as usize,
             height: input.height as usize,
-            channels: 3 * input.pictures(),
+            channels: if apart { 3 } else { 3 * input.pictures() },
             outside: mean.round_ties_even() as u8,
         };
         let [entry] = graph.input.as_slice() else { return Err("it has not one input".into()) };
         let net = IntegerNet {
             path,
+            entries,
             steps: Vec::new(),
-            maps: vec![picture],
+            maps: vec![picture; entries],
             numbers: Vec::new(),
             outputs: Vec::new(),
             shapes: Vec::new(),
             idle: Mutex::default(),
         };
-        let value = Value::Map { at: 0, scale: 1.0 / input.std(), zero: mean };
+        let (scale, zero) = (1.0 / input.std(), mean);
+        let value = if apart { Value::Pictures { scale, zero } } else { Value::Map { at: 0, scale, zero } };
         Ok(Self {
             graph,
             stored: graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect(),
@@ -304,6 +352,8 @@ impl<'a> Builder<'a> {
                 self.weights.insert(output, node);
             }
             "Conv" => self.convolution(node, output)?,
+            "Slice" => self.slice(node, output)?,
+            "Concat" => self.concat(node, output)?,
             "Flatten" => {
                 let Value::Numbers { at, shape } = self.value(node, 0)? else {
                     return Err("a map is flattened".into());
@@ -352,7 +402,53 @@ impl<'a> Builder<'a> {
         match self.value(node, 0)? {
             Value::Numbers { at, shape } => self.linear(&weights, bias, at, &shape, output),
             Value::Map { at, scale, zero } => self.over_map(&weights, &bias, (at, scale, zero), output),
+            Value::Pictures { .. } => Err("a convolution takes crops that others take apart".into()),
         }
+    }
+
+    /// One crop's three channels of the input.
+    fn slice(&mut self, node: &NodeProto, output: &'a str) -> Result<(), Unfit> {
+        let other = || Unfit::from("it has a slice that is no crop of its input");
+        let Value::Pictures { scale, zero } = self.value(node, 0)? else { return Err(other()) };
+        let [_, starts, ends, axes] = node.input.as_slice() else { return Err(other()) };
+        let (start, end, axis) = (self.whole(starts)?, self.whole(ends)?, self.whole(axes)?);
+        if axis != 1 || start % 3 != 0 || end - start != 3 {
+            return Err(other());
+        }
+        let at = usize::try_from(start / 3).ok().filter(|at| *at < self.net.entries).ok_or_else(other)?;
+        self.values.insert(output, Value::Map { at, scale, zero });
+        Ok(())
+    }
+
+    /// Maps put together by their channels, where a step means the same in all of them.
+    fn concat(&mut self, node: &NodeProto, output: &'a str) -> Result<(), Unfit> {
+        let mut from = Vec::new();
+        let mut one: Option<(Plan, f32)> = None;
+        for input in 0..node.input.len() {
+            let Value::Map { at, scale, zero: 0.0 } = self.value(node, input)? else {
+                return Err("what is put together is no map".into());
+            };
+            let plan = self.net.maps[at];
+            let (joined, step) = one.get_or_insert((Plan { channels: 0, ..plan }, scale));
+            if (joined.width, joined.height) != (plan.width, plan.height) || *step != scale {
+                return Err("maps of two sizes or scales are put together".into());
+            }
+            joined.channels += plan.channels;
+            from.push(at);
+        }
+        let (plan, scale) = one.filter(|_| integer(node, "axis", 0) == 1).ok_or("it puts no maps together")?;
+        let to = self.net.maps.len();
+        self.net.maps.push(plan);
+        self.net.steps.push(Step::Join { from, to });
+        self.values.insert(output, Value::Map { at: to, scale, zero: 0.0 });
+        Ok(())
+    }
+
+    /// A stored whole number.
+    fn whole(&self, name: &str) -> Result<i64, Unfit> {
+        let tensor = self.stored.get(name).ok_or("a number that is not stored")?;
+        let one = <[u8; 8]>::try_from(bytes(tensor, DataType::Int64)?).map_err(|_| "more than one number")?;
+        Ok(i64::from_le_bytes(one))
     }
 
     fn over_map(
@@ -395,7 +491,7 @@ impl<'a> Builder<'a> {
                 }
                 Some((at, step / scale))
             }
-            Some(Value::Numbers { .. }) => return Err("numbers are added to a map".into()),
+            Some(Value::Numbers { .. } | Value::Pictures { .. }) => return Err("what is added to a map is none".into()),
         };
         self.net.steps.push(Step::Convolve { by, from: at, to, add });
         self.values.insert(result, Value::Map { at: to, scale, zero: 0.0 });
