@@ -13,7 +13,7 @@ fn replayed(skip: bool, rate: &str, recording: &Path, more: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("gate.toml"),
-        format!("[camera]\nskip_unchanged = {skip}\n[relay]\ndriver = \"simulated\"\n"),
+        format!("[camera]\nskip_unchanged = {skip}\n[relay]\ndriver = \"simulated\"\n[liveness]\nmode = \"off\"\n"),
     )
     .unwrap();
     let mut arguments = vec!["replay", "--config", "gate.toml", "--frames", "--rate", rate];

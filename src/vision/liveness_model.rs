@@ -179,26 +179,30 @@ impl Square {
 /// Reduces a square of the picture (left, top, side) to `side` pixels a side, each the mean of the area that it covers.
 fn mean_of_areas(picture: &RgbImage, (x, y, whole): (u32, u32, u32), side: u32) -> RgbImage {
     let step = whole as f32 / side as f32;
-    // For each pixel of the result: the pixels of a line that it covers, and the shares of them, summing to 1.
-    let covered: Vec<Vec<(usize, f32)>> = (0..side)
-        .map(|cell| {
-            let (from, to) = (cell as f32 * step, (cell + 1) as f32 * step);
+    // For each pixel of the result: the pixels of a line that it covers, and the shares of them, summing to 1; all in one list.
+    let mut shares: Vec<(usize, f32)> = Vec::with_capacity((whole + 2 * side) as usize);
+    let mut ends = Vec::with_capacity(side as usize + 1);
+    ends.push(0);
+    for cell in 0..side {
+        let (from, to) = (cell as f32 * step, (cell + 1) as f32 * step);
+        shares.extend(
             (from as u32..(to.ceil() as u32).min(whole))
-                .map(|k| (k as usize, ((to.min((k + 1) as f32) - from.max(k as f32)) / step).max(0.0)))
-                .collect()
-        })
-        .collect();
+                .map(|k| (k as usize, ((to.min((k + 1) as f32) - from.max(k as f32)) / step).max(0.0))),
+        );
+        ends.push(shares.len());
+    }
+    let covered = || ends.windows(2).map(|ends| &shares[ends[0]..ends[1]]);
     let (width, values) = (picture.width() as usize, whole as usize * 3);
     let line = |row: usize| &picture.as_raw()[((y as usize + row) * width + x as usize) * 3..][..values];
     let mut out = Vec::with_capacity((side * side * 3) as usize);
     let mut together = vec![0.0f32; values];
-    for rows in &covered {
+    for rows in covered() {
         // The rows together first, which is most of the work and the same for every value; then the columns.
         together.fill(0.0);
         for (row, share) in rows {
             together.iter_mut().zip(line(*row)).for_each(|(sum, v)| *sum += share * f32::from(*v));
         }
-        for columns in &covered {
+        for columns in covered() {
             let sum = columns.iter().fold([0.0; 3], |sum: [f32; 3], (k, share)| {
                 std::array::from_fn(|c| sum[c] + share * together[k * 3 + c])
             });
