@@ -110,7 +110,7 @@ impl Evidence {
     /// The age band of the visit so far.
     #[must_use]
     pub fn band(&self) -> Option<AgeGroup> {
-        self.pooled().map(|p| p.group())
+        self.pooled().as_ref().map(AgeEstimate::group)
     }
 
     /// Whether a doubtful face was close by in so many frames that it is no mistake of the detector's.

@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use crate::{
-    age::AgeGroup,
+    age::{AgeEstimate, AgeGroup},
     evidence::{Allowance, Refused},
     liveness::{
         Ask, Glimpse, Progress, Side, Turn, Turned,
@@ -480,7 +480,7 @@ impl VisitTracker {
         Decision {
             outcome,
             reason,
-            band: pooled.as_ref().map(|p| p.group()),
+            band: pooled.as_ref().map(AgeEstimate::group),
             confidence: pooled.as_ref().map(|p| self.policy.sureness(p)),
             liveness: last.living(&self.policy),
             frames: watch.frames(),
@@ -521,7 +521,6 @@ fn same_person(before: &BoundingBox, now: &BoundingBox, passed: Duration) -> boo
 mod tests {
     use super::*;
     use crate::{
-        age::AgeEstimate,
         liveness::drawn::{seen, way},
         living::LivenessPolicy,
         vision::LivenessScore,

@@ -66,7 +66,7 @@ fn check_names_a_setting_of_the_visit_or_of_the_quality_that_is_another_one() {
 }
 
 /// As if it had been measured where no living face is asked for.
-fn measured_without_liveness(text: String) -> String {
+fn measured_without_liveness(text: &str) -> String {
     let (before, rest) = text.split_once("[evidence.measured_with.liveness]\n").unwrap();
     let (_, after) = rest.split_once("\n\n").unwrap();
     format!("{before}{after}")
@@ -75,7 +75,7 @@ fn measured_without_liveness(text: String) -> String {
 #[test]
 fn figures_of_age_hold_where_a_living_face_is_asked_for_too_and_say_what_they_leave_out() {
     let folder = tempfile::tempdir().unwrap();
-    policy(folder.path(), measured_without_liveness);
+    policy(folder.path(), |text| measured_without_liveness(&text));
     let figures = policy_line(folder.path(), "[liveness]\nmode = \"off\"\n");
     let figures = figures.split("; ").nth(1).unwrap();
     for mode in ["passive", "turn"] {

@@ -170,7 +170,6 @@ impl Recording {
     }
 
     /// All views so far.
-    #[must_use]
     pub fn views(&self) -> &[View] {
         &self.views
     }
