@@ -10,8 +10,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-import mean_or_median
 from common import CACHE_SIDE, ROOT, load_chips, near_duplicate_groups, split
+from mean_or_median import distributions
+from onnx_files import median
 
 RESULT = ROOT / "models" / "fusion.json"
 HALF = CACHE_SIDE / 2
@@ -49,8 +50,8 @@ def main() -> None:
     rows = rows[::2]
     age = labels[rows, 0]
     chips = [np.asarray(pixels[row]) for row in rows]
-    look = lambda change: mean_or_median.distributions([change(chip) for chip in chips], range(len(chips)))
-    error = lambda found: np.array([mean_or_median.median(d) for d in found]) - age
+    look = lambda change: distributions([change(chip) for chip in chips], range(len(chips)))
+    error = lambda found: np.array([median(d) for d in found]) - age
     plain = look(lambda chip: chip)
     views = {name: look(change) for name, change in VIEWS.items()}
     first = error(plain)

@@ -8,26 +8,15 @@ import json
 
 import cv2
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 
 from common import ROOT
 from detector_net import decode
 from liveness_net import crop
+from onnx_files import median, run, session
 
 FOLDER = ROOT / "tests" / "golden"
-
-
-def session(name: str):
-    path = ROOT / "models" / name
-    metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
-    return onnxruntime.InferenceSession(str(path)), metadata
-
-
-def run(model, metadata: dict, picture: np.ndarray) -> list[np.ndarray]:
-    x = (picture.astype(np.float32) - float(metadata["mean"])) / float(metadata["std"])
-    return model.run(None, {"image": np.ascontiguousarray(x.transpose(2, 0, 1)[None], np.float32)})
 
 
 def read(name: str) -> np.ndarray:
@@ -46,8 +35,7 @@ def main() -> None:
     stacked = np.concatenate([crop(frame, faces[0][1], scale, int(liveness_metadata["input_width"])) for scale in scales], 2)
     golden = {
         "made_with": f"onnxruntime {onnxruntime.__version__}",
-        # The median, each class spread over the year around it, as `AgeEstimate::years` has it.
-        "age_years": float(np.interp(0.5, np.concatenate([[0.0], np.cumsum(distribution[0])]), np.arange(-0.5, 101))),
+        "age_years": median(distribution[0]),
         "age_distribution": [round(float(p), 7) for p in distribution[0]],
         "female": float(female[0, 0]),
         "liveness": float(run(liveness, liveness_metadata, stacked)[0][0, 0]),

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from common import ROOT, load_chips, near_duplicate_groups, split
+from onnx_files import median, run, session
 
 RESULT = ROOT / "models" / "mean-or-median.json"
 EDGES = (0, 13, 18, 25, 35, 50, 65, 101)
@@ -19,26 +19,14 @@ EDGES = (0, 13, 18, 25, 35, 50, 65, 101)
 PASSING = (0.02, 0.05, 0.10)
 
 
-def median(distribution: np.ndarray) -> float:
-    """Each class spread over the year around it, as `AgeEstimate::years` has it."""
-    return float(np.interp(0.5, np.concatenate([[0.0], np.cumsum(distribution)]), np.arange(-0.5, 101)))
-
-
 def group(years: np.ndarray) -> np.ndarray:
     return np.digitize(np.round(years), EDGES[1:-1])
 
 
 def distributions(pixels: Sequence[np.ndarray] | np.ndarray, rows: Iterable[int]) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(ROOT / "models" / "age-estimator.onnx"), options)
-    metadata = session.get_modelmeta().custom_metadata_map
-    side, mean, std = int(metadata["input_width"]), float(metadata["mean"]), float(metadata["std"])
-    found = []
-    for row in rows:
-        chip = (cv2.resize(np.asarray(pixels[row]), (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) - mean) / std
-        found.append(session.run(["age"], {"image": np.ascontiguousarray(chip.transpose(2, 0, 1)[None])})[0][0])
-    return np.array(found)
+    model, metadata = session("age-estimator.onnx")
+    side = int(metadata["input_width"])
+    return np.array([run(model, metadata, cv2.resize(np.asarray(pixels[row]), (side, side), interpolation=cv2.INTER_AREA))[0][0] for row in rows])
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ import sys
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 
 import history
 import liveness_card
 import scenes
 from common import ROOT, WORK, load_chips, near_duplicate_groups, split
 from detector_net import iou
+from onnx_files import median, run, session
 
 sys.path.insert(0, str(ROOT / "scripts"))
 from readme import replace_block  # noqa: E402
@@ -67,10 +67,8 @@ def percent(value) -> str:
 def runtimes_agree() -> tuple[float, int]:
     """Largest difference of the estimated age between tract and ONNX Runtime, in years, over validation chips that are
     resized beforehand, so that both see the same pixels."""
-    path = ROOT / "models" / "age-estimator.onnx"
-    metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
+    model, metadata = session("age-estimator.onnx")
     side = int(metadata["input_width"])
-    session = onnxruntime.InferenceSession(str(path))
     names, labels, pixels = load_chips()
     _, held = split(labels, near_duplicate_groups(pixels))
     folder = WORK / "validation-small"
@@ -80,9 +78,7 @@ def runtimes_agree() -> tuple[float, int]:
         small = cv2.resize(np.asarray(pixels[i]), (side, side), interpolation=cv2.INTER_AREA)
         name = names[i].replace(".jpg.chip.jpg", ".png")
         cv2.imwrite(str(folder / name), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-        x = (small.astype(np.float32) - float(metadata["mean"])) / float(metadata["std"])
-        age = session.run(None, {"image": np.ascontiguousarray(x.transpose(2, 0, 1)[None])})[0][0]
-        expected[name] = float(age @ np.arange(101))
+        expected[name] = median(run(model, metadata, small)[0][0])
     predictions = WORK / "predictions.csv"
     agegate("evaluate", "--dataset", str(folder), "--aligned", "--predictions", str(predictions))
     rows = list(csv.DictReader(predictions.open()))

@@ -217,7 +217,8 @@ fn show(tracker: &mut VisitTracker, view: &View, k: usize, from: Duration) -> Op
         .decision
 }
 
-/// The decision of the gate's own tracker about a visit; the tracker goes on where it was, at the given time. `None` only for a visit whose frames were not made to its end.
+/// The decision of the gate's own tracker about a visit; the tracker goes on where it was, at the given time. `None` only for a
+/// visit whose frames were not made to its end.
 pub fn decide(tracker: &mut VisitTracker, views: &[View], from: Duration) -> Option<Decision> {
     (0..views.len()).find_map(|k| show(tracker, &views[k], k, from))
 }
