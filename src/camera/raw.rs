@@ -44,10 +44,12 @@ impl RawPicture {
         Ok(Self { layout, bytes, turn: Turn::default() })
     }
 
-    /// Its frame put upright, if it was not turned yet.
-    #[must_use]
-    pub fn turned(self, turn: Turn) -> Option<Self> {
-        (self.turn == Turn::default()).then_some(Self { turn, ..self })
+    /// Its frame put upright, which costs nothing.
+    ///
+    /// # Errors
+    /// The same picture, if it was turned already.
+    pub fn turned(self, turn: Turn) -> Result<Self, Self> {
+        if self.turn == Turn::default() { Ok(Self { turn, ..self }) } else { Err(self) }
     }
 
     /// An area of the upright picture in the camera's pixels.
