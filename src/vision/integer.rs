@@ -412,7 +412,7 @@ impl<'a> Builder<'a> {
         let Value::Pictures { scale, zero } = self.value(node, 0)? else { return Err(other()) };
         let [_, starts, ends, axes] = node.input.as_slice() else { return Err(other()) };
         let (start, end, axis) = (self.whole(starts)?, self.whole(ends)?, self.whole(axes)?);
-        if axis != 1 || start % 3 != 0 || end - start != 3 {
+        if axis != 1 || start % 3 != 0 || end.checked_sub(start) != Some(3) {
             return Err(other());
         }
         let at = usize::try_from(start / 3).ok().filter(|at| *at < self.net.entries).ok_or_else(other)?;
@@ -437,8 +437,7 @@ impl<'a> Builder<'a> {
             from.push(at);
         }
         let (plan, scale) = one.filter(|_| integer(node, "axis", 0) == 1).ok_or("it puts no maps together")?;
-        let to = self.net.maps.len();
-        self.net.maps.push(plan);
+        let to = self.map(Plan { outside: 0, ..plan })?;
         self.net.steps.push(Step::Join { from, to });
         self.values.insert(output, Value::Map { at: to, scale, zero: 0.0 });
         Ok(())
@@ -475,13 +474,7 @@ impl<'a> Builder<'a> {
         };
         let scale = *self.scales.next().ok_or("`activation_scales` in its metadata are missing or too few")?;
         let by = Convolution::new(self.net.path, shape, &weights.values, meaning(scale));
-        let to = self.net.maps.len();
-        self.net.maps.push(Plan { width, height, channels: shape.outputs, outside: 0 });
-        let bytes: usize =
-            self.net.maps.iter().map(|m| (m.width + 2) * (m.height + 2) * m.channels.next_multiple_of(4)).sum();
-        if bytes > MOST_BYTES {
-            return Err(format!("its maps take more than {MOST_BYTES} bytes"));
-        }
+        let to = self.map(Plan { width, height, channels: shape.outputs, outside: 0 })?;
         let add = match added {
             None => None,
             Some(Value::Map { at, scale: step, .. }) => {
@@ -557,6 +550,17 @@ impl<'a> Builder<'a> {
         let to = self.numbers(vec![1, weights.shape.outputs, 1, 1], output);
         self.net.steps.push(Step::Linear { weights: weights_, bias, from, to });
         Ok(())
+    }
+
+    /// A place for one more map, where that does not take more memory than all may.
+    fn map(&mut self, plan: Plan) -> Result<usize, Unfit> {
+        let maps = &mut self.net.maps;
+        maps.push(plan);
+        let bytes: usize = maps.iter().map(|m| (m.width + 2) * (m.height + 2) * m.channels.next_multiple_of(4)).sum();
+        if bytes > MOST_BYTES {
+            return Err(format!("its maps take more than {MOST_BYTES} bytes"));
+        }
+        Ok(maps.len() - 1)
     }
 
     fn numbers(&mut self, shape: Vec<usize>, name: &'a str) -> usize {
