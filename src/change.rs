@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use crate::{
+    clock::has_passed,
     view::{Luma, View},
     vision::BoundingBox,
 };
@@ -65,8 +66,7 @@ impl ChangeWatch {
             return true;
         }
         self.compare();
-        // A clock that went back is a reason to look, not to wait.
-        let due = self.last_look.is_none_or(|last| at < last || at - last >= LONGEST);
+        let due = self.last_look.is_none_or(|last| has_passed(LONGEST, last, at));
         let changed = self.changed_cells() >= LEAST_CELLS;
         if self.nobody && !changed {
             self.learn();

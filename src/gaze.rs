@@ -9,7 +9,10 @@
 
 use std::time::Duration;
 
-use crate::vision::{BoundingBox, Face};
+use crate::{
+    clock::has_passed,
+    vision::{BoundingBox, Face},
+};
 
 /// The longest time between looks at the whole picture while a face is followed.
 const LONGEST: Duration = Duration::from_millis(250);
@@ -40,8 +43,7 @@ impl Gaze {
     /// The face whose surroundings suffice in a picture of this time. `None`: look at all of it.
     #[must_use]
     pub fn around(&self, at: Duration) -> Option<BoundingBox> {
-        // A clock that went back is a reason to look at everything.
-        let recent = self.whole.is_some_and(|last| at >= last && at - last < LONGEST);
+        let recent = self.whole.is_some_and(|last| !has_passed(LONGEST, last, at));
         self.only.filter(|_| recent && self.parts < MOST)
     }
 
