@@ -50,7 +50,7 @@ pub(super) fn notes(config: &Config) -> Vec<(&'static str, String)> {
         let rate = config.camera.rate;
         let what = format!(
             "with `liveness.mode` \"turn\" more people fail the turn of the head at `camera.rate` {rate} than at {TURN_RATE} frames a \
-             second or more (simulated, 5 % against 2 % at 5 frames a second: docs/turn.md)"
+             second or more (docs/turn.md says how many)"
         );
         notes.push(("camera.rate", what));
     }
