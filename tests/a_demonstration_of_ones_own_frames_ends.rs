@@ -2,32 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
-use std::{
-    path::Path,
-    process::{Command, Output, Stdio},
-    time::{Duration, Instant},
-};
+mod common;
 
-/// Runs the demonstration, and kills it when it does not end.
+use std::{path::Path, process::Output, time::Duration};
+
+use common::agegate_within;
+
+/// Runs the demonstration, which must end.
 fn demo(frames: &Path, out: &Path) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
-        .args(["demo", "--quiet", "--frames"])
-        .arg(frames)
-        .arg("--out")
-        .arg(out)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + Duration::from_secs(30);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > until {
-            child.kill().unwrap();
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    child.wait_with_output().unwrap()
+    let [folder, frames, out] = [out.parent().unwrap(), frames, out].map(|path| path.to_str().unwrap());
+    agegate_within(Duration::from_secs(30), Path::new(folder), &["demo", "--quiet", "--frames", frames, "--out", out])
 }
 
 #[test]

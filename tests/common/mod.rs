@@ -305,6 +305,11 @@ pub fn agegate(folder: &Path, arguments: &[&str]) -> Output {
 
 /// The same for what must not hang: it is killed after twenty seconds, and the test fails.
 pub fn agegate_in_time(folder: &Path, arguments: &[&str]) -> Output {
+    agegate_within(Duration::from_secs(20), folder, arguments)
+}
+
+/// The same with another time.
+pub fn agegate_within(time: Duration, folder: &Path, arguments: &[&str]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_agegate"))
         .current_dir(folder)
         .env("RUNTIME_DIRECTORY", run_folder(folder))
@@ -313,7 +318,7 @@ pub fn agegate_in_time(folder: &Path, arguments: &[&str]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + time;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > until {
             child.kill().unwrap();
