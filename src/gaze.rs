@@ -2,7 +2,8 @@
 //!
 //! The surroundings are a fraction of the work, but whoever comes along is outside them, and a companion must be seen. So they
 //! suffice only where the last look at the whole picture saw one face and nothing else, not even almost; for a quarter of a
-//! second and three pictures at most; while nothing changes elsewhere; and never in a picture that may decide. Whatever is found
+//! second and three pictures at most; while nothing changes outside of them, be it the person's own arm: a companion who is there
+//! for a moment stands where that might be; and never in a picture that may decide. Whatever is found
 //! in them but the one face in its place is a reason to look at the whole of the same picture.
 //!
 //! Pure: time and faces are handed in. It can only leave out looks that [`crate::visit`] does not decide by.
@@ -22,12 +23,6 @@ const MOST: u32 = 3;
 const SAME_PLACE: f32 = 0.3;
 /// The surroundings must reach so far beyond a face, in shares of its height: what is cut through is not judged.
 const BEYOND: f32 = 0.1;
-/// A person reaches so far from the middle of the face to both sides, in heights of the face, and down to the picture's border: a
-/// body moves, and that is no newcomer.
-const SHOULDERS: f32 = 1.6;
-/// And so far above it.
-const HAIR: f32 = 0.5;
-
 /// What was seen of whoever is followed.
 #[derive(Debug, Default)]
 pub struct Gaze {
@@ -71,18 +66,6 @@ impl Gaze {
         self.only = Some(b);
         self.parts += 1;
         true
-    }
-}
-
-/// Where a person with this face may move without anybody having come.
-#[must_use]
-pub fn person(face: &BoundingBox, picture: (u32, u32)) -> BoundingBox {
-    let (centre, height) = (face.centre(), face.height());
-    BoundingBox {
-        x0: centre.x - SHOULDERS * height,
-        y0: face.y0 - HAIR * height,
-        x1: centre.x + SHOULDERS * height,
-        y1: picture.1 as f32,
     }
 }
 

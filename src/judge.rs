@@ -11,7 +11,7 @@ use crate::{
     change::ChangeWatch,
     config::{Config, ExposureBy, LivenessMode},
     frame::{Frame, Pixels},
-    gaze::{self, Gaze},
+    gaze::Gaze,
     liveness::{
         Side,
         turn::{Failure, TurnLimits},
@@ -384,7 +384,8 @@ impl Judge {
         }
         let Some(before) = self.gaze.around(frame.captured) else { return Ok(None) };
         let size = frame.pixels.dimensions();
-        if change.changed_outside(&gaze::person(&before, size)) {
+        let Some(surroundings) = self.detector.surroundings(size, &before) else { return Ok(None) };
+        if change.changed_outside(&surroundings) {
             return Ok(None);
         }
         let found = self.detector.detect_around(&frame.pixels, &before, self.score * ALMOST)?;

@@ -196,14 +196,22 @@ impl Detector {
         face: &BoundingBox,
         score: f32,
     ) -> Result<Option<(BoundingBox, Vec<Face>)>, ModelError> {
-        let whole = (self.file.input.width, self.file.input.height);
-        let Some(window) = Window::around(face, picture.size(), whole).filter(|_| self.file.takes_other_sizes()) else {
-            return Ok(None);
-        };
+        let Some(window) = self.window(picture.size(), face) else { return Ok(None) };
         let input = window.cut(picture);
         let Area { left, top, .. } = window.area;
         let found = self.search(&input, Place { scale: window.scale, left: left as f32, top: top as f32 }, score)?;
         Ok(Some((window.bounds(), found)))
+    }
+
+    /// What [`Detector::detect_around`] would see of a picture of this size.
+    #[must_use]
+    pub fn surroundings(&self, picture: (u32, u32), face: &BoundingBox) -> Option<BoundingBox> {
+        self.window(picture, face).map(|window| window.bounds())
+    }
+
+    fn window(&self, picture: (u32, u32), face: &BoundingBox) -> Option<Window> {
+        let whole = (self.file.input.width, self.file.input.height);
+        Window::around(face, picture, whole).filter(|_| self.file.takes_other_sizes())
     }
 
     /// The faces of an input of any size, surest first.
