@@ -118,7 +118,12 @@ impl Tamper {
 /// Whether the file stands. What cannot be looked at is taken to be there.
 #[must_use]
 pub fn is_there(marker: &Path) -> bool {
-    !matches!(marker.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound)
+    !marker.symlink_metadata().is_err_and(|error| nothing_stands_there(&error))
+}
+
+/// Whether an error says so for sure: there is no such file, or no folder in which it could be.
+fn nothing_stands_there(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Removes the file; whether there was one.
@@ -127,7 +132,7 @@ pub fn is_there(marker: &Path) -> bool {
 /// If something else stands there, or it cannot be removed.
 pub fn reset(marker: &Path) -> std::io::Result<bool> {
     match marker.symlink_metadata() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if nothing_stands_there(&error) => return Ok(false),
         Err(error) => return Err(error),
         Ok(meta) if !meta.is_file() => return Err(std::io::Error::other("this is no file that a gate made")),
         Ok(_) => {}
@@ -139,6 +144,14 @@ pub fn reset(marker: &Path) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_cover_was_opened_where_no_folder_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a file");
+        std::fs::write(&file, "").unwrap();
+        assert!(!is_there(&marker(&file.join("log"))) && !reset(&marker(&file.join("log"))).unwrap());
+    }
 
     fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
