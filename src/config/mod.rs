@@ -74,8 +74,7 @@ impl Config {
             config.policy = Some(load_policy(&beside(file))?);
         }
         if config.policy().in_force(config.liveness.mode).is_none() {
-            let expected = "a policy with a [liveness] table, which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or \"off\"";
-            return Err(Fault::new("liveness.mode", format!("\"{}\"", config.liveness.mode), expected).at(text, path));
+            return Err(config.lacks_liveness(text).at(text, path));
         }
         if let Some(file) = &config.display.texts_file {
             let file = beside(file);
@@ -88,6 +87,19 @@ impl Config {
             config.display.own_texts = Some(texts);
         }
         Ok(config)
+    }
+
+    /// A living face is asked for, in so many words or as shipped, and the policy does not say how sure of one it must be.
+    fn lacks_liveness(&self, text: &str) -> Fault {
+        let written = toml::from_str::<toml::Table>(text)
+            .is_ok_and(|all| all.get("liveness").is_some_and(|liveness| liveness.get("mode").is_some()));
+        if written {
+            let expected = "a policy with a [liveness] table, which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or \"off\"";
+            return Fault::new("liveness.mode", format!("\"{}\"", self.liveness.mode), expected);
+        }
+        let key = if self.policy_file.is_some() { "policy_file" } else { "policy" };
+        let expected = "one with it, which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or `mode = \"off\"` in [liveness]: it is \"passive\" where nothing else is written";
+        Fault::new(key, "a policy without a [liveness] table", expected)
     }
 
     /// The policy in force: the configured one, or the one shipped with the embedded model.
@@ -329,6 +341,12 @@ mod tests {
         let message = error(&format!("{by_hand}[liveness]\nmode = \"passive\"\n"));
         assert!(
             message.contains("line 6: `liveness.mode` is \"passive\", expected a policy with a [liveness] table"),
+            "{message}"
+        );
+        // What is not written is not blamed.
+        let message = error(&format!("[log]\nfolder = \"log\"\n{by_hand}"));
+        assert!(
+            message.contains("line 3: `policy` is a policy without a [liveness] table") && message.contains("\"off\""),
             "{message}"
         );
         let whole = format!("{by_hand}[policy.liveness]\nconfidence = 0.9\n[liveness]\nmode = \"passive\"\n");
