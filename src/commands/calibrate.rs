@@ -180,7 +180,9 @@ fn liveness_sentences(asked: &LivenessPolicy, e: &LivenessEvidence) -> Vec<Strin
             (e.bpcer_high * 1e3).ceil(),
             per_thousand(e.visit_bpcer)
         ),
-        format!("Attacks taken for living, of 1,000 frames (of visits of up to ten): {attacks}."),
+        format!(
+            "Attacks taken for living, of 1,000 frames (of visits of up to ten): {attacks}. A visit is a run of pictures by their names in a folder; where those are of different attacks, one that is held still passes as often as its frame does."
+        ),
     ]
 }
 
