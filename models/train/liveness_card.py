@@ -63,7 +63,7 @@ The simulation is not the world: version 1 and the first half of the training of
 frame of that phone in at any limit that a living person would pass. What was changed is what those frames look like: a picture smaller than the camera sees,
 strong colours, no grid and no edge. The held-out frames below have those too, as half of all screens, and they are the hardest kind of all.
 
-**Figures**, by ISO/IEC 30107-3, per frame, at the confidences of the shipped policies ({balanced["confidence"]} balanced, {strict["confidence"]} strict, {fast["confidence"]} fast); every
+**Figures**, by ISO/IEC 30107-3, per frame, with the file in ONNX Runtime in float, at the confidences of the shipped policies ({balanced["confidence"]} balanced, {strict["confidence"]} strict, {fast["confidence"]} fast); every
 figure is of people that training never saw. The peer stands at the limit where it refuses as many of webcam, scenes and portraits as the balanced policy.
 
 | living people | BPCER, balanced | strict | fast | peer |
