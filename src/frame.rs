@@ -65,9 +65,9 @@ impl Pixels {
     pub fn turned(self, turn: Turn) -> Self {
         Self(match self.0 {
             Kept::Rgb(picture) => Kept::Rgb(turn.apply(picture)),
-            Kept::Raw(raw) => match raw.turned(turn) {
-                Ok(raw) => Kept::Raw(raw),
-                Err(raw) => Kept::Rgb(turn.apply(raw.whole().into_owned())),
+            Kept::Raw(mut raw) => match raw.turn(turn) {
+                true => Kept::Raw(raw),
+                false => Kept::Rgb(turn.apply(raw.whole().into_owned())),
             },
         })
     }

@@ -44,12 +44,13 @@ impl RawPicture {
         Ok(Self { layout, bytes, turn: Turn::default() })
     }
 
-    /// Its frame put upright, which costs nothing.
-    ///
-    /// # Errors
-    /// The same picture, if it was turned already.
-    pub fn turned(self, turn: Turn) -> Result<Self, Self> {
-        if self.turn == Turn::default() { Ok(Self { turn, ..self }) } else { Err(self) }
+    /// Puts its frame upright, which costs nothing; whether it could: only one that was not turned yet.
+    pub fn turn(&mut self, turn: Turn) -> bool {
+        let first = self.turn == Turn::default();
+        if first {
+            self.turn = turn;
+        }
+        first
     }
 
     /// An area of the upright picture in the camera's pixels.
@@ -147,7 +148,8 @@ mod tests {
             let stride = format.frame_bytes(size.0, 2).unwrap() / 2 + 2 * (more / 2);
             let frame = bytes(stride * size.1 as usize * 2, seed);
             let whole = turn.apply(to_rgb(format, Colour::default(), &frame, size, stride).unwrap());
-            let raw = RawPicture::new(format, Colour::default(), frame, size, stride).unwrap().turned(turn).unwrap();
+            let mut raw = RawPicture::new(format, Colour::default(), frame, size, stride).unwrap();
+            prop_assert!(raw.turn(turn));
             prop_assert_eq!(raw.size(), whole.dimensions());
             prop_assert!(*raw.whole() == whole);
             let area = Area::around(bounds, raw.size());
@@ -167,7 +169,8 @@ mod tests {
             let (format, size) = (KEPT[kind], (4 * across, 4 * down));
             let frame = bytes(format.frame_bytes(size.0, size.1).unwrap(), seed);
             let whole = turn.apply(to_rgb(format, Colour::default(), &frame, size, 0).unwrap());
-            let raw = RawPicture::new(format, Colour::default(), frame, size, 0).unwrap().turned(turn).unwrap();
+            let mut raw = RawPicture::new(format, Colour::default(), frame, size, 0).unwrap();
+            prop_assert!(raw.turn(turn));
             let (width, height) = whole.dimensions();
             let (left, top) = (2 * left % width, 2 * top % height);
             let area = Area { left, top, width: width - left, height: height - top };
@@ -181,7 +184,8 @@ mod tests {
             let (format, size) = (KEPT[kind], (2 * across, 2 * down));
             let frame = bytes(format.frame_bytes(size.0, size.1).unwrap(), seed);
             let whole = turn.apply(to_rgb(format, Colour::default(), &frame, size, 0).unwrap());
-            let raw = RawPicture::new(format, Colour::default(), frame, size, 0).unwrap().turned(turn).unwrap();
+            let mut raw = RawPicture::new(format, Colour::default(), frame, size, 0).unwrap();
+            prop_assert!(raw.turn(turn));
             for y in 0..whole.height() as usize {
                 for x in 0..whole.width() as usize {
                     let (found, wanted) = (raw.luma().at(x, y), whole.luma().at(x, y));
