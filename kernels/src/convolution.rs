@@ -2,7 +2,7 @@
 
 use crate::{
     Map, Path,
-    pack::{STEP, Window, pack, sums},
+    pack::{STEP, Window, pack, room, sums},
 };
 
 mod finish;
@@ -64,6 +64,7 @@ pub struct Convolution {
     shape: Shape,
     path: Path,
     packed: Vec<i8>,
+    room: Vec<u64>,
     /// Where each sum starts: takes back the flip.
     start: Vec<i32>,
     /// From the sum to the value: a factor and an offset for each output.
@@ -95,7 +96,9 @@ impl Convolution {
         start.resize(filled, 0);
         factor.resize(filled, 0.0);
         offset.resize(filled, 0.0);
-        Self { shape, path, packed: pack(path, window, weights), start, factor, offset }
+        let packed = pack(path, window, weights);
+        let room = room(path, window, &packed);
+        Self { shape, path, packed, room, start, factor, offset }
     }
 
     /// Its shape.
@@ -187,11 +190,15 @@ impl Convolution {
         let window = Window { outputs: self.shape.outputs, inputs: self.shape.inputs, side: self.shape.window };
         let tile = tiles::Tile { steps: window.steps(), rows: self.shape.window, row_stride: from.row_stride() };
         let block = tile.rows * tile.steps * STEP * channels_of_tile;
+        let rooms = channels_of_tile / self.path.packed() * tile.rows;
         let mut sums = [0i32; tiles::LARGEST];
         let (mut places, mut results) = ([0usize; tiles::MOST_PIXELS], [0usize; tiles::MOST_PIXELS]);
         for (index, first) in (0..self.shape.outputs).step_by(channels_of_tile).enumerate() {
-            let weights = &self.packed[index * block..][..block];
-            let start = &self.start[first..first + channels_of_tile];
+            let weights = tiles::Weights {
+                packed: &self.packed[index * block..][..block],
+                start: &self.start[first..first + channels_of_tile],
+                room: &self.room[index * rooms..][..rooms],
+            };
             let mut walk =
                 Walk { x: 0, width, inside: inside.start, outside: steps.start, rows: [inside.start, steps.start] };
             for pixel in (0..count).step_by(pixels_of_tile) {
@@ -200,7 +207,7 @@ impl Convolution {
                 // The last tile is filled up with its last pixel.
                 let last = places[whole - 1];
                 places[whole..pixels_of_tile].fill(last);
-                tiles::run(self.path, tile, &from.bytes, &places, weights, start, &mut sums);
+                tiles::run(self.path, tile, &from.bytes, &places, weights, &mut sums);
                 finish(first, pixel, &results[..whole], &sums[..whole * C]);
             }
         }

@@ -52,6 +52,31 @@ pub(crate) fn pack(path: Path, window: Window, weights: &[i8]) -> Vec<i8> {
     packed
 }
 
+/// Largest sum of absolute weights whose products with signed bytes have room in 16 bits: 128 * 255 < 32768.
+const ROOM: u32 = 255;
+
+/// For each row of each group of channels that lie together, which pairs of steps have room in 16 bits: bit 0 for the first two
+/// steps, and so on. A pair is 32 bytes, of which those eight apart are added up together: four products in each of eight sums.
+pub(crate) fn room(path: Path, window: Window, packed: &[i8]) -> Vec<u64> {
+    let tile = path.packed();
+    if path != Path::Neon {
+        return vec![0; packed.len() / (tile * window.steps() * STEP)];
+    }
+    let has_room = |pair: &[i8]| {
+        let of = |channel: usize, lane: usize| {
+            let within = |step: usize, byte: usize| pair[(step * tile + channel) * STEP + byte].unsigned_abs();
+            [within(0, lane), within(0, lane + 8), within(1, lane), within(1, lane + 8)]
+        };
+        (0..tile).all(|channel| (0..8).all(|lane| of(channel, lane).map(u32::from).iter().sum::<u32>() <= ROOM))
+    };
+    let rows = packed.chunks_exact(tile * window.steps() * STEP);
+    rows.map(|row| {
+        let pairs = row.chunks_exact(2 * tile * STEP).take(64).enumerate();
+        pairs.fold(0, |found, (pair, weights)| found | u64::from(has_room(weights)) << pair)
+    })
+    .collect()
+}
+
 /// Sum of the weights of each output: what an offset of 1 in every activation adds.
 pub(crate) fn sums(window: Window, weights: &[i8]) -> Vec<i32> {
     weights

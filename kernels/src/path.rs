@@ -11,7 +11,7 @@ pub enum Path {
     Avx512Vnni,
     /// `sdot`: 16 products in an instruction. Cortex-A55, A76 (Raspberry Pi 5) and later.
     NeonDot,
-    /// `smull`, `smlal2` and `sadalp`: 16 products in three. Cortex-A53 and A72 (Raspberry Pi 3 and 4).
+    /// `smull`, `smlal` and `sadalp`: 16 products in three, or 32 in five. Cortex-A53 and A72 (Raspberry Pi 3 and 4).
     Neon,
 }
 
@@ -46,12 +46,11 @@ impl Path {
         match self {
             Self::Portable => (4, 4),
             Self::Avx512Vnni => (12, 16),
-            Self::NeonDot => (8, 8),
-            Self::Neon => (4, 8),
+            Self::NeonDot | Self::Neon => (8, 8),
         }
     }
 
-    /// Output channels whose weights lie together: a tile of NEON without dot product is done in two halves.
+    /// Output channels whose weights lie together: a tile of NEON without dot product is done in parts of four channels.
     pub(crate) const fn packed(self) -> usize {
         match self {
             Self::Neon => 4,

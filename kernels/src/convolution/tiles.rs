@@ -22,16 +22,27 @@ pub(super) struct Tile {
     pub(super) row_stride: usize,
 }
 
-/// Sums of a tile, pixel by pixel, each beginning at `start`.
+/// What a tile's channels bring along.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights<'a> {
+    /// In the order of `pack.rs`.
+    pub(super) packed: &'a [i8],
+    /// Where each channel's sum begins.
+    pub(super) start: &'a [i32],
+    /// `pack::room`: for each row of each of the groups of channels whose weights lie together.
+    pub(super) room: &'a [u64],
+}
+
+/// Sums of a tile, pixel by pixel, each beginning at its channel's start.
 pub(super) fn run(
     path: Path,
     tile: Tile,
     map: &[u8],
     places: &[usize; MOST_PIXELS],
-    weights: &[i8],
-    start: &[i32],
+    weights: Weights<'_>,
     sums: &mut [i32; LARGEST],
 ) {
+    let Weights { packed: weights, start, room } = weights;
     let (pixels, channels) = path.tile();
     let places = &places[..pixels];
     let reach = (tile.rows - 1) * tile.row_stride + tile.steps * STEP;
@@ -39,6 +50,7 @@ pub(super) fn run(
     assert!(last + reach <= map.len(), "a tile inside the map");
     assert_eq!(weights.len(), tile.rows * tile.steps * STEP * channels, "weights of the tile");
     assert_eq!(start.len(), channels, "a start for each channel");
+    assert_eq!(room.len(), channels / path.packed() * tile.rows, "room for each row");
     assert!(tile.steps > 0, "a window");
     match path {
         Path::Portable => portable(tile, map, places, weights, start, sums),
@@ -55,7 +67,7 @@ pub(super) fn run(
         #[cfg(target_arch = "aarch64")]
         Path::Neon => {
             // SAFETY: as above.
-            unsafe { arm::plain(tile, map, places, weights, start, sums) }
+            unsafe { arm::plain(tile, map, places, weights, (start, room), sums) }
         }
         #[allow(unreachable_patterns, reason = "the paths of other processors")]
         _ => unreachable!("a path of another processor"),
@@ -130,13 +142,7 @@ mod x86 {
 
 #[cfg(target_arch = "aarch64")]
 mod arm {
-    use std::arch::{
-        aarch64::{
-            int32x4_t, vaddq_s32, vdupq_n_s32, vget_low_s8, vld1q_s8, vld1q_s32, vmlal_high_s8, vmull_s8, vpadalq_s16,
-            vpaddq_s32, vst1q_s32,
-        },
-        asm,
-    };
+    use std::arch::asm;
 
     use super::{LARGEST, STEP, Tile};
 
@@ -227,51 +233,235 @@ mod arm {
         }
     }
 
-    /// Four pixels times eight channels, four of them after the other four: products of bytes in pairs of 16 bits, which two of
-    /// them never leave (2 * 127 * 128 < 32768), then added up in 32.
+    /// Eight pixels times eight channels, in four parts of four times four. Products of bytes are added up in 16 bits, two of
+    /// which always have room there (2 * 127 * 128 < 32768); four have where the weights allow it ([`crate::pack::room`]), and then
+    /// half of the additions in 32 bits are left out.
     ///
     /// # Safety
-    /// `places` holds 4 places, from each of which the tile's rows lie in `map`; `weights` holds `rows * steps * 16 * 8` bytes
-    /// and `start` 8 numbers.
+    /// `places` holds 8 places, from each of which the tile's rows lie in `map`; `weights` holds `rows * steps * 16 * 8` bytes,
+    /// `start` 8 numbers and `room` twice `rows`.
     #[target_feature(enable = "neon")]
     pub(super) unsafe fn plain(
         tile: Tile,
         map: &[u8],
         places: &[usize],
         weights: &[i8],
-        start: &[i32],
+        (start, room): (&[i32], &[u64]),
         sums: &mut [i32; LARGEST],
     ) {
-        let mut weight = weights.as_ptr();
-        for half in [0, 4] {
-            let mut sum: [[int32x4_t; 4]; 4] = [[vdupq_n_s32(0); 4]; 4];
-            let mut at: [*const u8; 4] = std::array::from_fn(|k| map.as_ptr().wrapping_add(places[k]));
-            for _ in 0..tile.rows {
-                for step in 0..tile.steps {
-                    // SAFETY: 64 bytes of weights for each step of each half: 2 * rows * steps of them are in `weights`.
-                    let w = unsafe {
-                        [vld1q_s8(weight), vld1q_s8(weight.add(16)), vld1q_s8(weight.add(32)), vld1q_s8(weight.add(48))]
-                    };
-                    weight = weight.wrapping_add(64);
-                    for (k, sum) in sum.iter_mut().enumerate() {
-                        // SAFETY: 16 bytes inside this row's segment, which lies in `map`.
-                        let x = unsafe { vld1q_s8(at[k].add(step * STEP).cast()) };
-                        for (sum, w) in sum.iter_mut().zip(w) {
-                            let low = vmull_s8(vget_low_s8(x), vget_low_s8(w));
-                            *sum = vpadalq_s16(*sum, vmlal_high_s8(low, x, w));
-                        }
-                    }
-                }
-                for place in &mut at {
-                    *place = place.wrapping_add(tile.row_stride);
-                }
-            }
-            // SAFETY: `start` holds 8 numbers.
-            let first = unsafe { vld1q_s32(start.as_ptr().add(half)) };
-            for (sum, out) in sum.iter().zip(sums.chunks_exact_mut(8)) {
-                let total = vpaddq_s32(vpaddq_s32(sum[0], sum[1]), vpaddq_s32(sum[2], sum[3]));
-                // SAFETY: `out` has room for 8 numbers, 4 of them from `half` on.
-                unsafe { vst1q_s32(out.as_mut_ptr().add(half), vaddq_s32(total, first)) };
+        let skip = tile.row_stride.wrapping_sub(tile.steps * STEP);
+        macro_rules! each {
+            // Of the four channels: what is done with bytes `x` and the channel's weights in registers `a` to `d`.
+            ($op:literal, $half:literal, $x:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+                concat!(
+                    $op,
+                    " v24.8h, v",
+                    $x,
+                    ".",
+                    $half,
+                    ", v",
+                    $a,
+                    ".",
+                    $half,
+                    "\n",
+                    $op,
+                    " v25.8h, v",
+                    $x,
+                    ".",
+                    $half,
+                    ", v",
+                    $b,
+                    ".",
+                    $half,
+                    "\n",
+                    $op,
+                    " v26.8h, v",
+                    $x,
+                    ".",
+                    $half,
+                    ", v",
+                    $c,
+                    ".",
+                    $half,
+                    "\n",
+                    $op,
+                    " v27.8h, v",
+                    $x,
+                    ".",
+                    $half,
+                    ", v",
+                    $d,
+                    ".",
+                    $half,
+                    "\n"
+                )
+            };
+        }
+        macro_rules! add {
+            // To the sums of a pixel.
+            ($a:literal, $b:literal, $c:literal, $d:literal) => {
+                concat!(
+                    "sadalp v",
+                    $a,
+                    ".4s, v24.8h\nsadalp v",
+                    $b,
+                    ".4s, v25.8h\nsadalp v",
+                    $c,
+                    ".4s, v26.8h\nsadalp v",
+                    $d,
+                    ".4s, v27.8h\n"
+                )
+            };
+        }
+        macro_rules! one {
+            // A step of a pixel: 16 bytes.
+            ($p:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+                concat!(
+                    "ldr q28, [{",
+                    $p,
+                    "}], #16\n",
+                    each!("smull", "8b", "28", "16", "17", "18", "19"),
+                    each!("smlal2", "16b", "28", "16", "17", "18", "19"),
+                    add!($a, $b, $c, $d)
+                )
+            };
+        }
+        macro_rules! two {
+            // Two steps, added up after each of them.
+            ($p:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+                concat!(
+                    "ldp q28, q29, [{",
+                    $p,
+                    "}], #32\n",
+                    each!("smull", "8b", "28", "16", "17", "18", "19"),
+                    each!("smlal2", "16b", "28", "16", "17", "18", "19"),
+                    add!($a, $b, $c, $d),
+                    each!("smull", "8b", "29", "20", "21", "22", "23"),
+                    each!("smlal2", "16b", "29", "20", "21", "22", "23"),
+                    add!($a, $b, $c, $d)
+                )
+            };
+        }
+        macro_rules! joined {
+            // Two steps, added up once.
+            ($p:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+                concat!(
+                    "ldp q28, q29, [{",
+                    $p,
+                    "}], #32\n",
+                    each!("smull", "8b", "28", "16", "17", "18", "19"),
+                    each!("smlal2", "16b", "28", "16", "17", "18", "19"),
+                    each!("smlal", "8b", "29", "20", "21", "22", "23"),
+                    each!("smlal2", "16b", "29", "20", "21", "22", "23"),
+                    add!($a, $b, $c, $d)
+                )
+            };
+        }
+        macro_rules! pixels {
+            ($what:ident) => {
+                concat!(
+                    $what!("p0", "0", "1", "2", "3"),
+                    $what!("p1", "4", "5", "6", "7"),
+                    $what!("p2", "8", "9", "10", "11"),
+                    $what!("p3", "12", "13", "14", "15")
+                )
+            };
+        }
+        macro_rules! total {
+            ($a:literal, $b:literal, $c:literal, $d:literal, $at:literal) => {
+                concat!(
+                    "addp v",
+                    $a,
+                    ".4s, v",
+                    $a,
+                    ".4s, v",
+                    $b,
+                    ".4s\naddp v",
+                    $c,
+                    ".4s, v",
+                    $c,
+                    ".4s, v",
+                    $d,
+                    ".4s\naddp v",
+                    $a,
+                    ".4s, v",
+                    $a,
+                    ".4s, v",
+                    $c,
+                    ".4s\nadd v",
+                    $a,
+                    ".4s, v",
+                    $a,
+                    ".4s, v16.4s\nstr q",
+                    $a,
+                    ", [{out}, #",
+                    $at,
+                    "]\n"
+                )
+            };
+        }
+        let half = tile.rows * tile.steps * STEP * 4;
+        for (pixel, channel) in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+            let at = |k: usize| map.as_ptr().wrapping_add(places[pixel + k]);
+            let second = channel / 4;
+            // SAFETY: each step reads 16 bytes of each of the four segments and 64 bytes of weights, half of which lie in either half
+            // of `weights`; each row reads one number of its half of `room`; four of the numbers of `start` are read, and four sums of
+            // four pixels written, 8 to a pixel. Registers and flags that are changed are named.
+            unsafe {
+                asm!(
+                    "movi v0.2d, #0", "movi v1.2d, #0", "movi v2.2d, #0", "movi v3.2d, #0", "movi v4.2d, #0", "movi v5.2d, #0",
+                    "movi v6.2d, #0", "movi v7.2d, #0", "movi v8.2d, #0", "movi v9.2d, #0", "movi v10.2d, #0", "movi v11.2d, #0",
+                    "movi v12.2d, #0", "movi v13.2d, #0", "movi v14.2d, #0", "movi v15.2d, #0",
+                    "2:",
+                    "ldr {roomy}, [{room}], #8",
+                    "lsr {left}, {steps}, #1",
+                    "cbz {left}, 5f",
+                    "3:",
+                    "ldp q16, q17, [{w}], #32",
+                    "ldp q18, q19, [{w}], #32",
+                    "ldp q20, q21, [{w}], #32",
+                    "ldp q22, q23, [{w}], #32",
+                    "tbz {roomy}, #0, 4f",
+                    pixels!(joined),
+                    "lsr {roomy}, {roomy}, #1",
+                    "subs {left}, {left}, #1",
+                    "b.ne 3b",
+                    "b 5f",
+                    "4:",
+                    pixels!(two),
+                    "lsr {roomy}, {roomy}, #1",
+                    "subs {left}, {left}, #1",
+                    "b.ne 3b",
+                    "5:",
+                    "tbz {steps}, #0, 6f",
+                    "ldp q16, q17, [{w}], #32",
+                    "ldp q18, q19, [{w}], #32",
+                    pixels!(one),
+                    "6:",
+                    "add {p0}, {p0}, {skip}", "add {p1}, {p1}, {skip}", "add {p2}, {p2}, {skip}", "add {p3}, {p3}, {skip}",
+                    "subs {rows}, {rows}, #1",
+                    "b.ne 2b",
+                    "ldr q16, [{start}]",
+                    total!("0", "1", "2", "3", "0"),
+                    total!("4", "5", "6", "7", "32"),
+                    total!("8", "9", "10", "11", "64"),
+                    total!("12", "13", "14", "15", "96"),
+                    start = in(reg) start.as_ptr().wrapping_add(channel),
+                    room = inout(reg) room.as_ptr().wrapping_add(second * tile.rows) => _,
+                    roomy = out(reg) _,
+                    w = inout(reg) weights.as_ptr().wrapping_add(second * half) => _,
+                    p0 = inout(reg) at(0) => _, p1 = inout(reg) at(1) => _, p2 = inout(reg) at(2) => _, p3 = inout(reg) at(3) => _,
+                    steps = in(reg) tile.steps,
+                    left = out(reg) _,
+                    rows = inout(reg) tile.rows => _,
+                    skip = in(reg) skip,
+                    out = in(reg) sums.as_mut_ptr().wrapping_add(8 * pixel + channel),
+                    out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                    out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+                    out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+                    out("v24") _, out("v25") _, out("v26") _, out("v27") _, out("v28") _, out("v29") _,
+                    options(nostack),
+                );
             }
         }
     }
