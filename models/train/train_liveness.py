@@ -88,13 +88,14 @@ def augment(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 @torch.no_grad()
 def scores(net: liveness_net.LivenessNet, pixels: np.ndarray, columns: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """As the gate asks: of each crop and its mirror image the mean."""
     net.eval()
     live, peer = [], []
     for start in range(0, len(pixels), 250):
         x = torch.from_numpy(np.ascontiguousarray(pixels[start : start + 250][..., columns].transpose(0, 3, 1, 2))).float()
-        a, b = net(x.to(device()))
-        live.append(a.cpu().numpy())
-        peer.append(b.cpu().numpy())
+        looks = [net(view.to(device())) for view in (x, x.flip(3))]
+        live.append(((looks[0][0] + looks[1][0]) / 2).cpu().numpy())
+        peer.append(((looks[0][1] + looks[1][1]) / 2).cpu().numpy())
     return np.concatenate(live), np.concatenate(peer)
 
 

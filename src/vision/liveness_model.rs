@@ -100,7 +100,8 @@ impl LivenessModel {
         &self.file.identity
     }
 
-    /// Scores a face in its frame.
+    /// Scores a face in its frame: the mean of what the model says of it and of its mirror image. Both are views of one face or
+    /// of one screen, on which the model errs a little differently; `models/MODEL_CARD.md` says what the second look brings.
     ///
     /// # Errors
     /// [`ModelError::Run`] if the box is none, or the model gives no number.
@@ -117,10 +118,17 @@ impl LivenessModel {
             Area::around(bounds, frame.size())
         });
         let part = frame.part(areas.reduce(Area::with).ok_or_else(|| failed("it sees no crop"))?);
-        let crops: Vec<RgbImage> = squares.iter().map(|square| square.cut(&part, frame.size(), side)).collect();
-        let outputs = self.file.run_stacked(&crops)?;
-        let logit = outputs.first().and_then(|values| values.first()).copied();
-        logit.and_then(LivenessScore::new).ok_or_else(|| failed("it gave no score"))
+        let mut crops: Vec<RgbImage> = squares.iter().map(|square| square.cut(&part, frame.size(), side)).collect();
+        let seen = self.logit(&crops)?;
+        crops.iter_mut().for_each(image::imageops::flip_horizontal_in_place);
+        let mirrored = self.logit(&crops)?;
+        LivenessScore::new(f32::midpoint(seen, mirrored)).ok_or_else(|| failed("it gave no score"))
+    }
+
+    fn logit(&self, crops: &[RgbImage]) -> Result<f32, ModelError> {
+        let outputs = self.file.run_stacked(crops)?;
+        let failed = || ModelError::Run { model: self.file.label.clone(), detail: "it gave no score".into() };
+        outputs.first().and_then(|values| values.first()).copied().ok_or_else(failed)
     }
 }
 
