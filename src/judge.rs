@@ -36,6 +36,10 @@ const CALLED_CLOSER_FROM: f32 = 0.45;
 /// From this share of the detector's score on something is almost a face: the next picture is searched whether it changed or not.
 const ALMOST: f32 = 0.5;
 
+/// Said beside a policy's figures where the gate asks for a turn, which no figure counts in.
+const THE_TURN_ASKS_MORE: &str = "A turn of the head is asked for besides, which these figures do not count in: nobody more is let in, \
+                                  and more adults are asked for ID (docs/turn.md says how many people fail it)";
+
 /// Why frames cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub enum JudgeError {
@@ -274,7 +278,11 @@ impl Judge {
     /// The policy in a line; with its measured figures only if they hold for the values in force.
     #[must_use]
     pub fn policy_statement(&self) -> String {
-        statement(&self.policy, &self.in_force)
+        let stated = statement(&self.policy, &self.in_force);
+        match self.mode {
+            LivenessMode::Off | LivenessMode::Passive => stated,
+            LivenessMode::Turn => format!("{stated}. {THE_TURN_ASKS_MORE}"),
+        }
     }
 
     /// What is asked of a living face, in a line; `None` where nothing is.
@@ -560,6 +568,17 @@ mod tests {
         assert!(shipped.same_as(&judge(&Config::default())));
         assert!(!shipped.same_as(&judge(&float)));
         assert!(!shipped.same_as(&judge(&metered)));
+    }
+
+    #[test]
+    fn the_figures_of_a_policy_do_not_pass_for_those_of_a_gate_that_asks_for_a_turn() {
+        let asking = |mode| {
+            let mut config = Config::default();
+            config.liveness.mode = mode;
+            Judge::new(&config).unwrap().policy_statement()
+        };
+        assert!(asking(LivenessMode::Turn).ends_with(THE_TURN_ASKS_MORE));
+        assert!(!asking(LivenessMode::Passive).contains(THE_TURN_ASKS_MORE));
     }
 
     #[test]
