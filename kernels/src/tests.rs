@@ -92,6 +92,8 @@ fn cases() -> Vec<Case> {
     ]
     .into_iter()
     .zip(1..)
+    // An interpreter takes a minute for what a processor does in a millisecond: it is given the small ones.
+    .filter(|((shape, ..), _)| !cfg!(miri) || shape.outputs * shape.inputs * shape.window < 700)
     .map(|((shape, size, outside), seed)| Case::new(shape, size, outside, seed * 7919))
     .collect()
 }
@@ -148,8 +150,8 @@ fn every_path_gives_the_same_bytes_with_and_without_a_map_added() {
 #[test]
 fn a_result_leaves_the_border_as_it_was() {
     for path in Path::available() {
-        let case = &cases()[2];
-        let mut to = Map::new(path, 9, 7, 24, 0);
+        let case = Case::new(Shape { outputs: 20, inputs: 6, window: 3, stride: 1 }, (9, 7), 0, 7919);
+        let mut to = Map::new(path, 9, 7, 20, 0);
         let before = to.clone();
         case.convolution(path, 0.1).run(&case.map(path), None, &mut to);
         let inside = |map: &Map, k: usize| {
