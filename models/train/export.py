@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--checkpoint")
     parser.add_argument("--side", type=int, default=age_net.SIDE)
     parser.add_argument("--version", help="default: one more than the shipped file's", default=None)
-    parser.add_argument("--score", type=float, default=0.7, help="the detector's shipped score")
+    parser.add_argument("--score", type=float, default=0.6, help="the detector's shipped score")
     args = parser.parse_args()
     names, labels, pixels = load_chips()
     train, held = split(labels, near_duplicate_groups(pixels))
@@ -202,7 +202,7 @@ def main() -> None:
         order = [m for part in (net.level8, net.level16, net.level32) for m in activations.rectified(part)]
         metadata = {"name": "agegate-face-detector", **common, "input_width": detector_net.WIDTH, "input_height": detector_net.HEIGHT,
                     "mean": detector_net.MEAN, "std": detector_net.STD, "score": args.score,
-                    "strides": ",".join(map(str, detector_net.STRIDES)), "units": ",".join(map(str, detector_net.UNITS)),
+                    "strides": ",".join(map(str, detector_net.STRIDES)), "units": ",".join(map(str, detector_net.UNITS)), "small_faces": ",".join(map(str, detector_net.SMALL_FACES)),
                     "activation_scales": steps(net, order, learned),
                     "classes": "per cell: face logit; left, top, right, bottom; 5 landmarks x, y; in units"}
         build = lambda int8: detector_model(net, int8, metadata)

@@ -28,7 +28,7 @@ def main() -> None:
     detector, detector_metadata = session("face-detector.onnx")
     distribution, female, covered = run(age, age_metadata, read("chip.png"))
     maps = [torch.from_numpy(m[0]) for m in run(detector, detector_metadata, read("frame.png"))]
-    faces = decode(maps, float(detector_metadata["score"]))
+    faces = decode(maps, float(detector_metadata["score"]), tuple(float(v) for v in detector_metadata["small_faces"].split(",")))
     liveness, liveness_metadata = session("liveness.onnx")
     scales = [float(scale) for scale in liveness_metadata["scales"].split()]
     frame = read("frame.png")

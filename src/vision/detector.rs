@@ -12,7 +12,7 @@ use image::{
 
 use super::{
     Point,
-    model_file::{ModelError, ModelFile, ModelIdentity, Runtime},
+    model_file::{Metadata, ModelError, ModelFile, ModelIdentity, Runtime},
 };
 use crate::view::{Area, View};
 
@@ -94,6 +94,26 @@ pub struct Detector {
     strides: Vec<f32>,
     units: Vec<f32>,
     score: f32,
+    small: Option<SmallFaces>,
+}
+
+/// A net is less sure of a face that it sees few pixels of, and no more often wrong about what it is less sure of: its logits are lifted
+/// there, so that one score means the same for faces of every size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct SmallFaces {
+    /// Height in pixels of the input up to which the whole lift counts.
+    whole: f32,
+    /// Height from which on there is none.
+    none: f32,
+    /// Added to the logit.
+    lift: f32,
+}
+
+impl SmallFaces {
+    /// What is added to the logit of a face that is `height` pixels of the input high.
+    fn lift(&self, height: f32) -> f32 {
+        self.lift * ((self.none - height) / (self.none - self.whole)).clamp(0.0, 1.0)
+    }
 }
 
 impl Detector {
@@ -149,7 +169,8 @@ impl Detector {
         if !(0.01..=0.99).contains(&score) {
             return Err(file.metadata().wrong("score", "0.01 to 0.99"));
         }
-        Ok(Self { file, strides, units, score })
+        let small = small_faces(&file.metadata())?;
+        Ok(Self { file, strides, units, score, small })
     }
 
     /// Which model this is.
@@ -238,8 +259,13 @@ impl Detector {
         let columns = (width as f32 / stride).ceil() as usize;
         let cells = map.len() / CHANNELS;
         let logit_limit = (score / (1.0 - score)).ln();
-        for (cell, &logit) in map[..cells].iter().enumerate().filter(|(_, logit)| **logit >= logit_limit) {
+        let most = self.small.map_or(0.0, |small| small.lift);
+        for (cell, &logit) in map[..cells].iter().enumerate().filter(|(_, logit)| **logit + most >= logit_limit) {
             let value = |channel: usize| map[channel * cells + cell] * unit;
+            let logit = logit + self.small.map_or(0.0, |small| small.lift(value(2) + value(4)));
+            if logit < logit_limit {
+                continue;
+            }
             let centre_x = ((cell % columns) as f32 + 0.5) * stride;
             let centre_y = ((cell / columns) as f32 + 0.5) * stride;
             let face = Face {
@@ -262,6 +288,19 @@ impl Detector {
             }
         }
     }
+}
+
+/// What the file says of small faces; `None` for one that says nothing.
+fn small_faces(metadata: &Metadata<'_>) -> Result<Option<SmallFaces>, ModelError> {
+    const KEY: &str = "small_faces";
+    if !metadata.has(KEY) {
+        return Ok(None);
+    }
+    let [whole, none, lift] = metadata.numbers(KEY, 3)?[..] else { unreachable!("three numbers") };
+    if whole < none && lift <= 5.0 {
+        return Ok(Some(SmallFaces { whole, none, lift }));
+    }
+    Err(metadata.wrong(KEY, "two heights in pixels, the smaller one first, and what is added to the logit, at most 5"))
 }
 
 /// Fits a picture into the upper left of `width` x `height`, the rest mid-grey, and tells the factor from its pixels to
@@ -381,6 +420,34 @@ mod tests {
     }
 
     #[test]
+    fn a_face_forty_pixels_high_is_found_where_a_camera_sends_vga() {
+        let near = crate::picture::open(std::path::Path::new("tests/golden/frame.png")).unwrap();
+        let detector = Detector::embedded().unwrap();
+        let face = detector.detect(&near).unwrap()[0].bounds;
+        let scale = 40.0 / face.height();
+        let size = [near.width(), near.height()].map(|length| (length as f32 * scale).round() as u32);
+        let small = imageops::resize(&near, size[0], size[1], FilterType::Triangle);
+        let mut frame = RgbImage::from_pixel(640, 480, image::Rgb([150, 145, 140]));
+        imageops::replace(&mut frame, &small, 200, 150);
+        let found = detector.detect(&frame).unwrap();
+        assert!(found.len() == 1 && (32.0..48.0).contains(&found[0].bounds.height()), "{found:?}");
+        // The same net without what its file says of small faces.
+        let unsure = Detector { small: None, ..Detector::embedded().unwrap() };
+        assert!(unsure.detect(&frame).unwrap().first().is_none_or(|face| face.score < found[0].score));
+    }
+
+    #[test]
+    fn what_a_file_says_of_small_faces_is_checked() {
+        let metadata = |text: &str| std::collections::BTreeMap::from([("small_faces".to_owned(), text.to_owned())]);
+        let read =
+            |text: &str| small_faces(&Metadata { label: "a file", values: &metadata(text) }).map_err(|e| e.to_string());
+        assert_eq!(read("22, 32, 0.8").unwrap(), Some(SmallFaces { whole: 22.0, none: 32.0, lift: 0.8 }));
+        for wrong in ["", "22,32", "32,22,0.8", "22,32,9", "22,32,-1", "a,b,c"] {
+            assert!(read(wrong).unwrap_err().contains("`small_faces`"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_wide_picture_keeps_its_shape() {
         let (boxed, scale) = letterbox(&RgbImage::from_pixel(1280, 720, image::Rgb([9; 3])), 320, 240);
         assert!((scale - 0.25).abs() < 1e-6);
@@ -389,6 +456,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_larger_a_face_the_less_it_is_lifted(a in 0.0f32..100.0, b in 0.0f32..100.0) {
+            let small = SmallFaces { whole: 22.0, none: 32.0, lift: 0.8 };
+            prop_assert!(small.lift(a.min(b)) >= small.lift(a.max(b)));
+            prop_assert!((0.0..=0.8).contains(&small.lift(a)));
+        }
+
         #[test]
         fn a_window_lies_inside_the_picture_and_holds_the_face_with_its_surroundings(
             (x, y) in (-50.0f32..700.0, -50.0f32..500.0), height in 10.0f32..400.0, size in 0usize..4,

@@ -296,8 +296,8 @@ impl InputFormat {
 
 /// Typed access to the metadata of a model; every miss is an error that names the key.
 pub(super) struct Metadata<'a> {
-    label: &'a str,
-    values: &'a BTreeMap<String, String>,
+    pub(super) label: &'a str,
+    pub(super) values: &'a BTreeMap<String, String>,
 }
 
 impl Metadata<'_> {
@@ -308,6 +308,10 @@ impl Metadata<'_> {
             found: self.values.get(key).map_or_else(|| "missing".into(), |v| format!("{v:?}")),
             expected: expected.into(),
         }
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
     }
 
     pub(super) fn text(&self, key: &'static str) -> Result<String, ModelError> {
