@@ -57,12 +57,21 @@ lint: packages
 bench: packages
 	$(PYTHON) scripts/compare_runtimes.py
 
-# Trains, exports, quantizes and checks both models from ../shared/data; resumes from its checkpoints.
+# Trains, exports, quantizes and checks all models from ../shared/data; resumes from its checkpoints, goes on where it was stopped.
+# The age estimator takes three rounds: hard views from scratch, plain faces, blended faces of nobody.
+AGE_ROUND = $(PYTHON) train_age.py --rate 2e-3 --portraits 0.11
 models:
 	$(PYTHON) -m pip install -q -r models/train/requirements.txt
 	cd models/train && $(PYTHON) train_detector.py && $(PYTHON) export.py detector
-	cd models/train && $(PYTHON) views.py render 0 $(VIEWS) && $(PYTHON) train_age.py && $(PYTHON) export.py age && $(PYTHON) make_visitors.py && $(PYTHON) golden.py
-	$(MAKE) liveness policy card
+	cd models/train && $(PYTHON) views.py render 0 $(VIEWS) && $(PYTHON) views.py calm 0 1 && $(PYTHON) blends.py 0 $(BLENDS)
+	cd models/train && $(PYTHON) train_age.py --name age-hard --epochs 60
+	cd models/train && $(AGE_ROUND) --start age-hard --name age-calm --calm 0.75 --epochs 64
+	cd models/train && $(AGE_ROUND) --start age-calm --name age --calm 0.45 --blends 0.35 --epochs 44
+	cd models/train && $(PYTHON) train_covers.py --checkpoint age && $(PYTHON) export.py age --checkpoint age
+	cd models/train && $(PYTHON) make_visitors.py && $(PYTHON) mean_or_median.py && $(PYTHON) fusion.py
+	$(MAKE) liveness
+	cd models/train && $(PYTHON) golden.py
+	$(MAKE) policy card
 
 # The liveness net: attacks made by code from the same pictures, training, export; and a second net that never sees some kinds, for
 # the figures. Each step goes on where it was stopped.
@@ -76,8 +85,9 @@ liveness:
 # Blocks of 500 scenes to train on: half a minute each on one core.
 LIVENESS_BLOCKS ?= 30
 
-# Views of each training face that the teacher is asked about: 7 minutes each on one core.
-VIEWS ?= 6
+# Views of each training face, and sets of blended ones, that the teacher is asked about: 7 minutes each on one core.
+VIEWS ?= 3
+BLENDS ?= 8
 
 # Which labels the out-of-fold opinions contradict, and all figures of the model card and the README.
 card: build

@@ -65,7 +65,7 @@ class Shipped:
         return self.run(crops(image, box, self.scales, int(self.metadata["input_width"])))
 
 
-def labelled(count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def labelled(count: int = 150) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Composed living scenes with the faces of labelled chips held back: crops, gender, ethnicity."""
     target = FOLDER / "labelled.npz"
     if not target.is_file():

@@ -137,19 +137,25 @@ class Lessons:
         trust = torch.ones(len(faces))
         trust[: faces.chips][far] = 0.1
         self.label_share = (1 - share) * trust
+        # Grown faces' labels are off by three years each and are learnt by heart in a long training; the opinions are not.
+        self.label_share = torch.where(self.age >= 25, 0.5, 1.0) * self.label_share
         # Portraits' ages are right to half a year, which the opinions are not.
         self.label_share[faces.chips :] = 0.6
         self.contradicted = {f"{lo}-{hi}": int((far & (self.age[: faces.chips] >= lo) & (self.age[: faces.chips] <= hi)).sum()) for lo, hi in GROUPS}
         self.views: dict[int, dict[str, np.ndarray]] = {}
+        self.partners: dict[int, np.ndarray] = {}
         self.calm_hints: np.ndarray | None = None
 
     def refresh(self) -> None:
         """Takes in the views that were finished since."""
+        import blends
         import views
 
         views.opinions(self.faces)
         for view in views.finished():
             if view not in self.views:
+                if view >= views.VIEWS:
+                    self.partners[view] = blends.partners(self.faces, blends.chance(view))
                 stored = np.load(views.FOLDER / f"opinions-{view}.npz")
                 self.views[view] = {"chips": np.load(views.FOLDER / f"chips-{view}.npy", mmap_mode="r"), **{k: stored[k] for k in stored}}
 
@@ -169,8 +175,25 @@ class Lessons:
         target = share * label_distribution(age) + (1 - share) * opinion
         return self.faces.pixels[index], target, female * 0.99 + 0.005, torch.from_numpy(self.calm_hints[index].astype(np.float32))
 
+    def draw_blends(self, index: np.ndarray, rng: np.random.Generator) -> tuple:
+        """Faces of nobody: what the teacher's head of their fold sees of them."""
+        import views
+
+        which = rng.choice([v for v in self.views if v >= views.VIEWS], size=len(index))
+        take = lambda key: np.stack([self.views[v][key][i] for v, i in zip(which, index)])
+        opinion, female = torch.from_numpy(take("dist").astype(np.float32)), torch.from_numpy(take("female").astype(np.float32))
+        opinion = opinion / opinion.sum(1, keepdim=True)
+        # The teacher takes teenagers for older than they are. Two of them blended are as old as they are on average.
+        age, other = self.age[index], self.age[np.array([self.partners[v][i] for v, i in zip(which, index)])]
+        middle = (age + other) / 2
+        share = torch.where(((age - other).abs() <= 4) & (middle >= 10) & (middle < 22), 0.6, 0.0)[:, None]
+        target = share * label_distribution(middle) + (1 - share) * opinion
+        return take("chips"), target, female * 0.99 + 0.005, torch.from_numpy(take("hints").astype(np.float32))
+
     def draw(self, index: np.ndarray, rng: np.random.Generator, last: bool) -> tuple:
-        numbers = sorted(self.views)
+        import views
+
+        numbers = sorted(v for v in self.views if v < views.VIEWS)
         odds = np.array([1.0 + (2.0 if last and v == 0 else 0.0) for v in numbers])
         which = rng.choice(numbers, size=len(index), p=odds / odds.sum())
         take = lambda key: np.stack([self.views[v][key][i] for v, i in zip(which, index)])
@@ -186,6 +209,11 @@ class Lessons:
         target = share * label_distribution(self.age[index]) + (1 - share) * opinion
         sex = 0.5 * torch.from_numpy(self.faces.female[index]) + 0.5 * female
         return take("chips"), target, sex * 0.99 + 0.005, torch.from_numpy(take("hints").astype(np.float32))
+
+
+def join(one: tuple, other: tuple) -> tuple:
+    """Two parts of a batch to one."""
+    return tuple(np.concatenate(pair) if isinstance(pair[0], np.ndarray) else torch.cat(pair) for pair in zip(one, other))
 
 
 def odds_of_faces(faces, balance: float, portraits: float) -> np.ndarray:
@@ -211,6 +239,7 @@ def main() -> None:
     parser.add_argument("--name", default="age", help="name of the checkpoint")
     parser.add_argument("--start", help="checkpoint to start from")
     parser.add_argument("--calm", type=float, default=0.0, help="share of faces shown as they are")
+    parser.add_argument("--blends", type=float, default=0.0, help="share of blended faces of nobody, see blends.py")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
@@ -270,13 +299,15 @@ def main() -> None:
             rate = args.rate * min(1.0, (at + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * at / total))
             for groups in optimiser.param_groups:
                 groups["lr"] = float(max(rate, args.rate * 0.003))
-            quiet = round(args.calm * len(index))
-            hard = lessons.draw(index[quiet:], rng, at > 0.8 * total)
+            quiet, nobody = round(args.calm * len(index)), round(args.blends * len(index))
+            hard = lessons.draw(index[quiet + nobody :], rng, at > 0.8 * total)
+            if nobody:
+                hard = join(lessons.draw_blends(index[quiet : quiet + nobody], rng), hard)
             pixels_, told = jitter(hard[0], args.side, generator), hard[1:]
             if quiet:
                 easy = lessons.draw_calm(index[:quiet])
                 pixels_ = torch.cat([calm(easy[0], args.side, generator), pixels_])
-                told = tuple(torch.cat(pair) for pair in zip(easy[1:], told))
+                told = join(easy[1:], told)
             x, (target, sex_goal, hints) = normalise(pixels_).to(where), told
             target, sex_goal, hints = target.to(where), sex_goal.to(where), hints.to(where)
             years = YEARS.to(where)

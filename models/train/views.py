@@ -27,6 +27,7 @@ from common import SEED, WORK, data_dir, load_chips, near_duplicate_groups, spli
 
 SIDE = 96
 VIEWS = 6
+BLENDS = 9  # numbered after the views, see `blends.py`
 FEATURES = 1024
 HINTS = 128
 DISGUISED = 0.2
@@ -130,7 +131,8 @@ def calm_hints(faces: Faces) -> np.ndarray | None:
 
 
 def finished() -> list[int]:
-    return [v for v in range(VIEWS) if (FOLDER / f"done-{v}").is_file()]
+    """Views first, then the blends of `blends.py`."""
+    return [v for v in range(VIEWS + BLENDS) if (FOLDER / f"done-{v}").is_file()]
 
 
 def whitening(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
