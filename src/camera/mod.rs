@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod controls;
 pub mod exposure;
+pub mod family;
 pub mod jpeg;
 pub mod metering;
 pub mod pipe;
@@ -154,6 +155,12 @@ fn mend(error: &std::io::Error, device: &str) -> String {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOENT) if device.starts_with("command") => {
             " (there is no such program: rpicam-vid comes with the package rpicam-apps, ffmpeg with the package ffmpeg)".into()
+        }
+        Some(Errno::ACCESS | Errno::PERM) if device.starts_with("command") => {
+            " (the program is there, and this user may not run it: `chmod +x` makes a file a program)".into()
+        }
+        Some(Errno::ISDIR) if device.starts_with("command") => {
+            " (expected a program and its arguments, such as [\"rpicam-vid\", \"--output\", \"-\"])".into()
         }
         Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => {
             " (is it plugged in? `v4l2-ctl --list-devices` lists the cameras)".into()
