@@ -83,7 +83,8 @@ fn a_folder_for_the_log_that_cannot_be_one_is_told_with_its_key_and_what_stands_
             printed.lines().find(|l| l.starts_with("FAIL  decision log: ")).unwrap_or_else(|| panic!("{printed}"));
         assert!(check.status.code() == Some(1) && line.contains(&cause) && line.contains(place), "{log}: {printed}");
         let show = agegate(folder.path(), &["log", "show", "--config", "agegate.toml"]);
-        assert!(text(&show.stderr).contains(place), "{log}: {}", text(&show.stderr));
+        let said = text(&show.stderr);
+        assert!(said.contains(&cause) && said.contains(place), "{log}: {said}");
     }
 }
 

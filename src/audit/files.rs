@@ -60,7 +60,10 @@ impl fmt::Display for Name {
 /// [`AuditError::Io`] if the folder cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, AuditError> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(AuditError::io(folder, "reading the folder"))? {
+    // That something else stands there is told in more than the system's two words.
+    let unreadable =
+        |error| nearest(folder).err().unwrap_or_else(|| AuditError::io(folder, "reading the folder")(error));
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(AuditError::io(folder, "reading the folder"))?.path();
         if let Some(name) = Name::of(&path) {
             found.push((name, path));
