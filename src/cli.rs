@@ -2,11 +2,38 @@
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "the comments are the help texts, and brackets there are no links")]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::vision::Runtime;
+use crate::{
+    config::table::{self, Range},
+    vision::Runtime,
+};
+
+/// Reads a whole number between two bounds. Whatever else is given is told in words, numbers below zero too.
+fn whole<T: TryFrom<u64>>(low: u64, high: u64) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (low..=high).contains(number));
+        let number = number.and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| format!("expected a whole number, {low} to {high}"))
+    }
+}
+
+/// Reads a whole number that a key of the configuration could have, too.
+fn of_key<T: TryFrom<i64>>(key: &'static str) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let range = table::range(key).unwrap_or(Range::Written);
+        let fits = |number: &i64| range.holds(&toml::Value::Integer(*number), &toml::Table::new());
+        let number = text.parse().ok().filter(fits).and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| format!("expected a whole number, {range}"))
+    }
+}
+
+/// Reads a number; its bounds are for the command to tell.
+fn number<T: FromStr>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| "expected a number, such as 0.01")
+}
 
 /// An age gate that decides on the device and keeps no picture.
 ///
@@ -91,7 +118,7 @@ pub struct SetupArgs {
     #[arg(long, value_name = "CAMERA")]
     pub camera: Option<String>,
     /// Clockwise turn in degrees that puts the picture upright.
-    #[arg(long, value_name = "DEGREES")]
+    #[arg(long, value_name = "DEGREES", allow_negative_numbers = true)]
     pub rotation: Option<String>,
     /// `rppal:BCM`, `cdev:CHIP:LINE`, or `simulated`.
     #[arg(long, value_name = "RELAY")]
@@ -123,7 +150,7 @@ pub struct AimArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// End after so many seconds; otherwise with Ctrl-C.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = whole::<u64>(1, 86_400))]
     pub seconds: Option<u64>,
 }
 
@@ -145,7 +172,7 @@ pub struct SuperviseArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Time without a judged frame, in seconds, after which the gate is killed and started again.
-    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, allow_negative_numbers = true, value_parser = whole::<u64>(1, 600))]
     pub watchdog_seconds: u64,
 }
 
@@ -249,13 +276,13 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Pictures a second.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, allow_negative_numbers = true, value_parser = number::<f32>)]
     pub rate: f32,
     /// Print a line for every picture, not only for decisions.
     #[arg(long)]
     pub frames: bool,
     /// Read a single picture this many times, as a visitor who stands still.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = whole::<u32>(1, 1000))]
     pub repeat: u32,
 }
 
@@ -272,7 +299,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
     /// Score from which on something is a face; default: the model's own.
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true, value_parser = number::<f32>)]
     pub score: Option<f32>,
     /// Another detector than the embedded one.
     #[arg(long, value_name = "FILE")]
@@ -352,25 +379,25 @@ pub struct CalibrateArgs {
     #[command(flatten)]
     pub data: DatasetArgs,
     /// The legal limit in years: minors are all who are younger.
-    #[arg(long, default_value_t = 18)]
+    #[arg(long, default_value_t = 18, allow_negative_numbers = true, value_parser = of_key::<u8>("policy.threshold_age"))]
     pub threshold: u8,
     /// Largest share of the minors of 13 and over let in: the upper end of its 95 % interval stays under it, and that of
     /// younger children too. Several, with an `--out` for each, from one look at the pictures.
-    #[arg(long, value_name = "SHARE", default_values_t = [0.01])]
+    #[arg(long, value_name = "SHARE", default_values_t = [0.01], allow_negative_numbers = true, value_parser = number::<f64>)]
     pub max_false_accept: Vec<f64>,
     /// Largest share of the frames of living people (--attacks, --live) that is taken for an attack: the liveness confidence is
     /// the highest that keeps it.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.03)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.03, allow_negative_numbers = true, value_parser = number::<f64>)]
     pub max_bpcer: f64,
     /// The policy of which the liveness part is taken without --attacks, and everything else without --dataset. Default: the
     /// shipped one.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Challenge age in years; `auto` chooses it together with the confidence.
-    #[arg(long, default_value = "25")]
+    #[arg(long, default_value = "25", allow_negative_numbers = true)]
     pub challenge: String,
     /// Good frames that an Allow needs in a simulated visit; default: as configured.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50))]
+    #[arg(long, allow_negative_numbers = true, value_parser = of_key::<u32>("visit.good_frames"))]
     pub frames: Option<u32>,
     /// Where to write the policy block, one for each bound; default: standard output.
     #[arg(long, value_name = "FILE")]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gpio_cdev::{LineHandle, LineRequestFlags};
+
 /// What stands for the chip of a Raspberry Pi's header, whatever the model calls it.
 pub const AUTO: &str = "auto";
 /// The labels of the header's chip: of a Raspberry Pi 5; of a 4; of all before it.
@@ -34,6 +36,33 @@ pub enum ChipError {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+/// A line that another program or the kernel has, or that cannot be had at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}{}", consumer.as_deref().map_or_else(String::new, |who| format!("; it is held by {who:?}")))]
+pub struct RequestError {
+    /// What the system said.
+    source: gpio_cdev::Error,
+    /// Who has the line, as the kernel lists it.
+    consumer: Option<String>,
+}
+
+/// Requests a line under the name of its purpose.
+///
+/// # Errors
+/// [`RequestError`], with whoever has it.
+pub fn request(
+    line: &gpio_cdev::Line,
+    flags: LineRequestFlags,
+    level: u8,
+    purpose: &str,
+) -> Result<LineHandle, RequestError> {
+    line.request(flags, level, purpose).map_err(|source| {
+        let info = line.info().ok().filter(gpio_cdev::LineInfo::is_used);
+        let consumer = info.map(|info| info.consumer().unwrap_or("the kernel").to_owned());
+        RequestError { source, consumer }
+    })
 }
 
 /// All GPIO chips: path, label, number of lines.

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     camera::{self, exposure::Light, turn_watch::TurnWatch, turned::Turn},
     change::ChangeWatch,
-    config::{Config, ExposureBy, LivenessMode},
+    config::{Config, ConfigError, ExposureBy, LivenessMode},
     frame::{Frame, Pixels},
     gaze::Gaze,
     liveness::{
@@ -46,6 +46,9 @@ pub enum JudgeError {
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// What a key of the configuration names cannot be used.
+    #[error(transparent)]
+    Configured(#[from] ConfigError),
     /// The policy was made for another age or liveness model.
     #[error(
         "the policy was made for the {kind} model {expected}, but {found} is loaded; run `agegate calibrate` for it, or remove `model` from the policy to take the risk"
@@ -152,19 +155,24 @@ impl Judge {
     /// # Errors
     /// [`JudgeError`].
     pub fn new(config: &Config) -> Result<Self, JudgeError> {
-        let detector = Detector::load_for(config.models.detector.as_deref(), config.models.runtime)?;
-        let age = AgeModel::load_for(config.models.age.as_deref(), config.models.runtime)?;
+        let detector = config.model("models.detector", Detector::load_for)?;
+        let age = config.model("models.age", AgeModel::load_for)?;
         let policy = config.policy().in_force(config.liveness.mode).ok_or(JudgeError::NoLiveness)?;
         let found = age.identity().to_string();
-        let foreign =
-            |kind, expected: &str, found| Err(JudgeError::ForeignPolicy { kind, expected: expected.into(), found });
+        let foreign = |kind, expected: &str, found| {
+            let error = JudgeError::ForeignPolicy { kind, expected: expected.into(), found };
+            Err(match config.policy_file {
+                Some(_) => config.unusable("policy_file", error).into(),
+                None => error,
+            })
+        };
         if let Some(expected) = policy.foreign_to(&found) {
             return foreign("age", expected, found);
         }
         let liveness = match &policy.liveness {
             None => None,
             Some(asked) => {
-                let model = LivenessModel::load_for(config.models.liveness.as_deref(), config.models.runtime)?;
+                let model = config.model("models.liveness", LivenessModel::load_for)?;
                 let found = model.identity().to_string();
                 if let Some(expected) = asked.foreign_to(&found) {
                     return foreign("liveness", expected, found);

@@ -67,6 +67,16 @@ impl ShippedPolicy {
     }
 }
 
+impl std::fmt::Display for ShippedPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Strict => "strict",
+            Self::Balanced => "balanced",
+            Self::Fast => "fast",
+        })
+    }
+}
+
 impl Policy {
     /// The policy that ships with the embedded model and is in force unless another is named: made by `agegate calibrate` on
     /// its validation data.

@@ -129,6 +129,8 @@ fn stat(pid: i32) -> Option<(char, u64)> {
 pub struct Devices {
     /// The camera's device.
     pub camera: Option<PathBuf>,
+    /// The camera's command.
+    pub command: Option<Vec<String>>,
     /// The display's SPI device.
     pub spi: Option<PathBuf>,
     /// Line of button or sensor.
@@ -145,7 +147,8 @@ impl Devices {
     pub fn of(config: &Config) -> Self {
         use crate::config::{CameraSource, DisplayDriver};
         Self {
-            camera: (config.camera.source != CameraSource::Replay).then(|| config.camera.device.clone()),
+            camera: (config.camera.source == CameraSource::V4l2).then(|| config.camera.device.clone()),
+            command: (config.camera.source == CameraSource::Pipe).then(|| config.camera.command.clone()),
             spi: (config.display.driver != DisplayDriver::None).then(|| config.display.spi.clone()),
             start: (config.start.mode != StartMode::Always).then_some(config.start.line),
             lines: held(config),
@@ -209,6 +212,12 @@ impl Running {
     #[must_use]
     pub fn gate_condition(&self) -> Condition {
         if self.boot == boot_id() && self.gate.runs("run") { self.gate.condition() } else { Condition::Gone }
+    }
+
+    /// Whether it is the gate of this configuration, whatever that says by now.
+    #[must_use]
+    pub fn is_of(&self, config: &Path) -> bool {
+        self.config == settled(config)
     }
 
     /// The keeper, if it is still there.

@@ -21,7 +21,7 @@ pub enum TriggerError {
         /// What was asked of it.
         action: &'static str,
         /// What the system said.
-        source: gpio_cdev::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -55,14 +55,10 @@ impl LineTrigger {
             return Ok(None);
         }
         let name = format!("line {} of {:?}", config.line, config.chip);
-        let failed = |action: &'static str| {
-            let line = name.clone();
-            move |source| TriggerError::Line { line, action, source }
-        };
         let line = gpio::line(&config.chip, config.line)?;
-        let handle = line
-            .request(LineRequestFlags::INPUT, 0, "agegate start")
-            .map_err(failed("requesting it (does another program hold it?)"))?;
+        let handle = gpio::request(&line, LineRequestFlags::INPUT, 0, "agegate start").map_err(|source| {
+            TriggerError::Line { line: name.clone(), action: "requesting it", source: source.into() }
+        })?;
         Ok(Some(Self { handle, level: config.active, before: false, name }))
     }
 }
@@ -73,7 +69,11 @@ impl Trigger for LineTrigger {
     }
 
     fn active(&mut self) -> Result<bool, TriggerError> {
-        let failed = |source| TriggerError::Line { line: self.name.clone(), action: "reading it", source };
+        let failed = |source: gpio_cdev::Error| TriggerError::Line {
+            line: self.name.clone(),
+            action: "reading it",
+            source: source.into(),
+        };
         let value = self.handle.get_value().map_err(failed)?;
         let now = (value == 1) == (self.level == Level::High);
         let active = now && self.before;

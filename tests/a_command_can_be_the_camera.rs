@@ -69,6 +69,25 @@ fn a_command_that_is_not_there_is_named_with_the_package_that_has_it() {
 }
 
 #[test]
+fn a_command_that_is_there_and_may_not_be_run_is_told_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("camera.sh");
+    std::fs::write(&script, "#!/bin/sh\n").unwrap();
+    let error = first(&command(&[script.to_str().unwrap()])).unwrap_err().to_string();
+    assert!(error.contains("Permission denied") && error.contains("chmod +x") && !error.contains("no such"), "{error}");
+    let error = first(&command(&[folder.path().to_str().unwrap()])).unwrap_err().to_string();
+    assert!(error.contains("Is a directory") && error.contains("expected a program"), "{error}");
+}
+
+#[test]
+fn a_long_command_is_shown_by_its_beginning() {
+    let script = format!("exit 3 # {}", "x".repeat(500));
+    let error = first(&command(&["sh", "-c", &script])).unwrap_err().to_string();
+    assert!(error.contains("command `sh -c exit 3 # xxx") && error.contains(" ...`"), "{error}");
+    assert!(error.len() < 300, "{error}");
+}
+
+#[test]
 fn a_command_that_ends_is_a_lost_camera_and_its_last_words_are_told() {
     let error = first(&command(&["sh", "-c", "echo 'no cameras available' >&2; exit 3"])).unwrap_err();
     let text = error.to_string();

@@ -4,9 +4,12 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use common::{Daemon, agegate, text, write_config_with_an_adult};
+use common::{Daemon, agegate, clip, text, visitor, write_config, write_config_with_an_adult};
 
 #[test]
 fn the_live_pin_is_left_alone_and_check_says_so() {
@@ -17,17 +20,91 @@ fn the_live_pin_is_left_alone_and_check_says_so() {
     let in_use = format!("pin 17 is in use by the gate that runs (process {}); left alone", daemon.child.id());
     let printed = text(&agegate(folder.path(), &["check", "--config", "agegate.toml"]).stdout);
     assert!(printed.lines().any(|l| l.starts_with("note  relay") && l.contains(&in_use)), "{printed}");
-    // Trying another file beside the gate is what `check` is for; the pin is the same.
-    std::fs::copy(&config, folder.path().join("next.toml")).unwrap();
-    let output = agegate(folder.path(), &["check", "--config", "next.toml"]);
-    let printed = text(&output.stdout);
-    assert!(printed.contains(&in_use), "{printed}");
-    assert_eq!(output.status.code(), Some(0), "{printed}");
+    // Its own configuration may ask for another pin or log by now: nothing of it is a hindrance.
+    let output = agegate(folder.path(), &["check", "--config", "agegate.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     daemon.kill();
     // Without the gate it is looked at again.
     std::thread::sleep(Duration::from_millis(500));
     let printed = text(&agegate(folder.path(), &["check", "--config", "agegate.toml"]).stdout);
     assert!(printed.lines().any(|l| l.starts_with("ok    relay")), "{printed}");
+}
+
+/// A gate whose recording lasts for some minutes: whatever is checked, it is there.
+fn config_of_a_long_recording(folder: &Path) -> PathBuf {
+    let (room, play) = (folder.join("room.png"), folder.join("play"));
+    std::fs::create_dir(&play).unwrap();
+    visitor("nobody")[0].save(&room).unwrap();
+    (0..4000).for_each(|k| std::os::unix::fs::symlink(&room, play.join(format!("{k:04}.png"))).unwrap());
+    let config = write_config(folder, "");
+    let text = std::fs::read_to_string(&config).unwrap().replace(&format!("{:?}", clip()), &format!("{play:?}"));
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+#[test]
+fn what_another_gate_has_makes_check_fail_and_is_told_with_that_gate() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines =
+        "[inputs]\nstaff = { line = 5, chip = \"simulated\" }\n[outputs]\nlamp = { line = 12, chip = \"simulated\" }\n";
+    let config = config_of_a_long_recording(folder.path());
+    let whole = std::fs::read_to_string(&config).unwrap() + lines;
+    std::fs::write(&config, &whole).unwrap();
+    let mut daemon = Daemon::start(&["run"], &config);
+    daemon.wait_for("agegate 0.1.0 runs");
+    let other = folder.path().join("other.toml");
+    let check = |text_of_it: &str| {
+        std::fs::write(&other, text_of_it).unwrap();
+        let output = agegate(folder.path(), &["check", "--config", "other.toml"]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let holder = format!("held by the gate that runs with {} (process {})", config.display(), daemon.child.id());
+    let line = whole.lines().position(|line| line.starts_with("folder")).unwrap() + 1;
+    // The same log and the same lines.
+    let (code, printed) = check(&whole);
+    let log = printed.lines().find(|l| l.starts_with("FAIL  decision log: ")).unwrap_or_else(|| panic!("{printed}"));
+    assert!(log.contains(&holder) && log.contains(&format!("(`log.folder`, line {line} of other.toml)")), "{log}");
+    for key in ["inputs.staff", "outputs.lamp"] {
+        let told =
+            printed.lines().find(|l| l.starts_with(&format!("FAIL  {key}: "))).unwrap_or_else(|| panic!("{printed}"));
+        assert!(told.contains(&holder) && told.contains(&format!("`{key}`")), "{told}");
+    }
+    assert_eq!(code, Some(1), "{printed}");
+    assert_eq!(agegate(folder.path(), &["run", "--config", "other.toml"]).status.code(), Some(2), "as `run` says");
+    // A line of another purpose, and a log of its own.
+    let own_log = whole.replace("/log\"", "/other-log\"").replace("line = 12", "line = 13");
+    let (code, printed) = check(&own_log);
+    assert!(code == Some(1) && printed.lines().filter(|l| l.starts_with("FAIL")).count() == 1, "{printed}");
+    let (code, printed) = check(&own_log.replace("line = 5,", "line = 6,"));
+    assert!(code == Some(0), "nothing in common: {printed}");
+    // Its own configuration is none of others.
+    let output = agegate(folder.path(), &["check", "--config", "agegate.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    daemon.kill();
+}
+
+#[test]
+fn a_camera_that_another_gate_has_makes_check_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let camera = folder.path().join("camera");
+    let link = folder.path().join("by-id");
+    std::fs::write(&camera, "no camera, but one that a gate waits for").unwrap();
+    std::os::unix::fs::symlink(&camera, &link).unwrap();
+    let write = |name: &str, device: &std::path::Path, log: &str| {
+        let path = folder.path().join(name);
+        let text = format!("[camera]\ndevice = {device:?}\n[relay]\ndriver = \"simulated\"\n[log]\nfolder = {log:?}\n");
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let config = write("agegate.toml", &camera, "log");
+    let mut daemon = Daemon::start(&["run"], &config);
+    daemon.wait_for("agegate 0.1.0 runs");
+    write("other.toml", &link, "other-log");
+    let printed = text(&agegate(folder.path(), &["check", "--config", "other.toml"]).stdout);
+    let told = printed.lines().find(|l| l.starts_with("FAIL  camera: ")).unwrap_or_else(|| panic!("{printed}"));
+    let holder = format!("held by the gate that runs with {} (process {})", config.display(), daemon.child.id());
+    assert!(told.contains(&holder) && told.contains("`camera.device`, line 2 of other.toml"), "{told}");
+    daemon.kill();
 }
 
 #[test]

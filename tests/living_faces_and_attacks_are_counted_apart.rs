@@ -207,6 +207,26 @@ fn calibrate_writes_the_confidence_that_keeps_the_share_of_the_living_and_the_ga
 }
 
 #[test]
+fn figures_that_calibrate_did_not_measure_are_told_as_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    attacks(folder.path());
+    std::fs::copy(common::repository().join("models/policy.toml"), folder.path().join("policy.toml")).unwrap();
+    let output = calibrate(folder.path(), "0.1");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = std::fs::read_to_string(folder.path().join("chosen.toml")).unwrap();
+    let line = |start: &str| {
+        written.lines().position(|l| l.starts_with(start)).unwrap_or_else(|| panic!("{start}: {written}"))
+    };
+    let (taken_over, ages, living) = (
+        line("# Ages: not measured now, but taken over from policy.toml"),
+        line("# Of 1,000 people"),
+        line("# Living faces, at P"),
+    );
+    assert!(taken_over < ages && ages < living, "{written}");
+    assert!(!written.contains("Living faces: not measured now"), "{written}");
+}
+
+#[test]
 fn calibrate_says_how_many_living_frames_it_would_take() {
     let folder = tempfile::tempdir().unwrap();
     attacks(folder.path());

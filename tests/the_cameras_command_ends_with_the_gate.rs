@@ -50,6 +50,22 @@ fn all_gone(processes: &[PathBuf]) {
 const STUBBORN: &str = "trap '' TERM INT HUP; echo $$ >> MARK/pids; (trap '' TERM; echo $BASHPID$(exec sh -c 'echo $PPID') >> MARK/pids; sleep 300) & wait; sleep 300";
 
 #[test]
+fn what_left_the_commands_process_group_ends_before_the_command_is_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // A child with a session of its own and no parent any more, which does not want to end, as a server in the background is.
+    let mut daemon = gate(
+        folder.path(),
+        "(setsid sh -c 'trap \"\" TERM HUP; echo $$ >> MARK/pids; exec sleep 300' &); sleep 0.3; exit 1",
+    );
+    let started = processes(folder.path(), 3);
+    all_gone(&started[..2]);
+    assert!(daemon.child.try_wait().unwrap().is_none(), "the gate runs");
+    daemon.signal("-TERM");
+    daemon.child.wait().unwrap();
+    all_gone(&started);
+}
+
+#[test]
 fn a_command_that_never_said_anything_ends_when_the_gate_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let mut daemon = gate(folder.path(), "echo $$ >> MARK/pids; exec sleep 300");

@@ -61,6 +61,126 @@ fn a_model_of_the_other_kind_is_refused_with_both_names() {
 }
 
 #[test]
+fn a_folder_for_the_log_that_cannot_be_one_is_told_with_its_key_and_what_stands_there() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plain"), "").unwrap();
+    for (log, cause) in [
+        ("/dev/null".to_owned(), "/dev/null is a device, expected a folder".to_owned()),
+        ("/dev/null/log".to_owned(), "/dev/null is a device, expected a folder".to_owned()),
+        ("plain/log".to_owned(), format!("{} is a file, expected a folder", folder.path().join("plain").display())),
+    ] {
+        let config = write_config(folder.path(), "");
+        let text_of_it = std::fs::read_to_string(&config).unwrap();
+        let text_of_it = text_of_it.replace(&format!("{:?}", folder.path().join("log")), &format!("{log:?}"));
+        std::fs::write(&config, text_of_it).unwrap();
+        let place = "(`log.folder`, line 7 of agegate.toml)";
+        let run = agegate(folder.path(), &["run", "--config", "agegate.toml"]);
+        let said = text(&run.stderr);
+        assert!(run.status.code() == Some(2) && said.contains(&cause) && said.contains(place), "{log}: {said}");
+        let check = agegate(folder.path(), &["check", "--config", "agegate.toml"]);
+        let printed = text(&check.stdout);
+        let line =
+            printed.lines().find(|l| l.starts_with("FAIL  decision log: ")).unwrap_or_else(|| panic!("{printed}"));
+        assert!(check.status.code() == Some(1) && line.contains(&cause) && line.contains(place), "{log}: {printed}");
+        let show = agegate(folder.path(), &["log", "show", "--config", "agegate.toml"]);
+        let said = text(&show.stderr);
+        assert!(said.contains(&cause) && said.contains(place), "{log}: {said}");
+    }
+}
+
+#[test]
+fn what_a_key_names_and_is_not_there_is_told_with_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &str| {
+        let config = write_config(folder.path(), more);
+        let output = agegate(folder.path(), &["run", "--config", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{more}");
+        text(&output.stderr)
+    };
+    for key in ["detector", "age", "liveness"] {
+        let said = run(&format!("[models]\n{key} = \"none.onnx\"\n"));
+        assert!(said.contains("none.onnx: cannot read the file: No such file"), "{said}");
+        assert!(said.contains(&format!("(`models.{key}`, line 9 of ")), "{said}");
+    }
+    let said = run("key_file = \"/dev/null\"\n");
+    assert!(said.contains("/dev/null") && said.contains("(`log.key_file`, line 8 of "), "{said}");
+    // A camera may come later: the gate says so and waits.
+    let camera = |text_of_it: &str| {
+        let rest = "[relay]\ndriver = \"simulated\"\n";
+        std::fs::write(folder.path().join("camera.toml"), format!("{text_of_it}{rest}")).unwrap();
+        text(&agegate(folder.path(), &["check", "--config", "camera.toml"]).stdout)
+    };
+    for (text_of_it, cause, place) in [
+        ("[camera]\nsource = \"replay\"\npath = \"none\"\n", "no such file or folder", "`camera.path`, line 3 of"),
+        ("[camera]\ndevice = \"/dev/none\"\n", "No such file or directory", "`camera.device`, line 2 of"),
+        (
+            "[camera]\ndevice = \"/dev/null\"\n",
+            "this is a device of another kind (expected a camera",
+            "`camera.device`, line 2",
+        ),
+        ("[camera]\ndevice = \"/dev\"\n", "this is a folder (expected a camera", "`camera.device`, line 2"),
+        (
+            "[camera]\nsource = \"pipe\"\ncommand = [\"none\"]\n",
+            "there is no such program",
+            "`camera.command`, line 3 of",
+        ),
+    ] {
+        let printed = camera(text_of_it);
+        let line = printed.lines().find(|l| l.starts_with("FAIL  camera: ")).unwrap_or_else(|| panic!("{printed}"));
+        assert!(line.contains(cause) && line.contains(place), "{line}");
+    }
+    let printed =
+        camera("[camera]\nsource = \"replay\"\npath = \"none\"\n[display]\ndriver = \"st7789\"\nspi = \"/dev/none\"\n");
+    assert!(printed.contains("`display.spi`, line 6 of camera.toml"), "{printed}");
+}
+
+#[test]
+fn a_number_below_zero_for_an_option_is_told_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["aim", "--seconds"][..],
+        &["supervise", "--watchdog-seconds"],
+        &["replay", "a.png", "--rate"],
+        &["replay", "a.png", "--repeat"],
+        &["detect", "a.png", "--score"],
+        &["calibrate", "--dataset", "x", "--threshold"],
+        &["calibrate", "--dataset", "x", "--max-false-accept"],
+        &["calibrate", "--dataset", "x", "--challenge"],
+        &["calibrate", "--dataset", "x", "--frames"],
+        &["calibrate", "--dataset", "x", "--max-bpcer"],
+    ] {
+        let option = arguments[arguments.len() - 1];
+        for value in ["-1", "-0.5", "none"] {
+            let output = agegate(folder.path(), &[arguments, &[value]].concat());
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?} {value}: {said}");
+            assert!(!said.contains("unexpected argument") && !said.contains("digit"), "{arguments:?} {value}: {said}");
+            assert!(
+                said.contains("expected") && said.contains(option.trim_start_matches('-')),
+                "{arguments:?} {value}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_is_over_leaves_a_shut_door_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    common::visitor("nobody")[0].save(pictures.join("1.png")).unwrap();
+    let config = write_config(folder.path(), "");
+    let text_of_it = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text_of_it.replace(&format!("{:?}", common::clip()), "\"pictures\"")).unwrap();
+    let output = common::agegate_in_time(folder.path(), &["run", "--config", "agegate.toml"]);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("the recording is over") && said.contains("the door is shut"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_policy_made_for_another_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let config = write_config(

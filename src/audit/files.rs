@@ -60,7 +60,10 @@ impl fmt::Display for Name {
 /// [`AuditError::Io`] if the folder cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, AuditError> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(AuditError::io(folder, "reading the folder"))? {
+    // That something else stands there is told in more than the system's two words.
+    let unreadable =
+        |error| nearest(folder).err().unwrap_or_else(|| AuditError::io(folder, "reading the folder")(error));
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(AuditError::io(folder, "reading the folder"))?.path();
         if let Some(name) = Name::of(&path) {
             found.push((name, path));
@@ -122,6 +125,31 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
+/// The log's folder, or the nearest one above it that is there.
+///
+/// # Errors
+/// [`AuditError::NotAFolder`] if something else stands there; [`AuditError::Io`] for a folder that may not be entered.
+pub fn nearest(folder: &Path) -> Result<&Path, AuditError> {
+    let other = |path: &Path, found| Err(AuditError::NotAFolder { folder: folder.into(), path: path.into(), found });
+    let mut shut = None;
+    for path in folder.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                return match shut {
+                    None => Ok(path),
+                    Some(error) => Err(AuditError::io(path, "entering the folder")(error)),
+                };
+            }
+            Ok(found) if found.is_file() => return other(path, "a file"),
+            Ok(found) => return other(path, name_of(found.file_type())),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => shut = Some(error),
+            Err(_) if path.is_symlink() => return other(path, "a symbolic link that leads nowhere"),
+            Err(_) => {}
+        }
+    }
+    Ok(Path::new("."))
+}
+
 /// What is wrong if a path does not lead to an open file any more; `None` if it does.
 pub(super) fn elsewhere(path: &Path, file: &File) -> Option<String> {
     let open = match file.metadata() {
@@ -162,6 +190,28 @@ mod tests {
         }
         assert!(name.next("2026-01-02".parse().unwrap()) > name);
         assert!(name.next("2025-12-31".parse().unwrap()) > name, "a clock that goes back does not go back in the log");
+    }
+
+    #[test]
+    fn what_stands_where_a_folder_should_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("plain"), "").unwrap();
+        std::os::unix::fs::symlink(path("none"), path("link")).unwrap();
+        assert_eq!(nearest(&path("a/b/log")).unwrap(), folder.path());
+        assert_eq!(nearest(folder.path()).unwrap(), folder.path());
+        for (log, found) in [
+            (path("plain"), format!("{} is a file, expected a folder", path("plain").display())),
+            (path("plain/log"), format!("{} is a file, expected a folder", path("plain").display())),
+            (path("link/a/log"), format!("{} is a symbolic link that leads nowhere", path("link").display())),
+            ("/dev/null".into(), "/dev/null is a device, expected a folder".into()),
+        ] {
+            let error = nearest(&log).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("decision log {}: ", log.display())) && error.contains(&found),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod files;
 pub mod head;
 mod jumps;
 pub mod key;
+pub mod lock;
 pub mod logged;
 pub mod reader;
 mod retention;
@@ -355,10 +356,22 @@ pub enum AuditError {
         source: std::io::Error,
     },
     /// Another program writes to the same log.
-    #[error("decision log {}: another agegate writes to it", path.display())]
+    #[error("decision log {}: another agegate writes to it{}", path.display(), by.map_or_else(String::new, |pid| format!(" (process {pid})")))]
     Busy {
         /// The folder.
         path: PathBuf,
+        /// The process that does, where the kernel tells.
+        by: Option<i32>,
+    },
+    /// Something else stands where the log's folder should be, or one above it.
+    #[error("decision log {}: {} is {found}, expected a folder", folder.display(), path.display())]
+    NotAFolder {
+        /// The log's folder.
+        folder: PathBuf,
+        /// What is no folder.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
     },
     /// Something else stands where a file of the log should be.
     #[error("decision log {}: this is {found}, expected a regular file; move it away", path.display())]
@@ -387,6 +400,19 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    /// What it is about: a file, or a folder.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::Busy { path, .. }
+            | Self::NotAFolder { path, .. }
+            | Self::NotAFile { path, .. }
+            | Self::Lost { path, .. }
+            | Self::Key { path, .. } => path,
+        }
+    }
+
     /// Whether there is no room, which may come back: the gate then runs, with the door shut.
     #[must_use]
     pub fn is_full(&self) -> bool {

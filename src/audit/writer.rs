@@ -13,7 +13,6 @@ use std::{
 };
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use rustix::fs::{FlockOperation, flock};
 
 use super::{
     AuditError, Event, HEAD, Record,
@@ -22,6 +21,7 @@ use super::{
     hash_line,
     head::{self, Head},
     key::{self, Key},
+    lock,
     retention::{Limits, Old, beginning_is_explained, due},
     tail::Tail,
     verify,
@@ -30,8 +30,6 @@ use crate::config::LogConfig;
 
 /// Room that is kept below the limit of the total size: the next record and the one that notes the deleting.
 const ROOM: u64 = 4096;
-/// How often, 10 ms apart, the lock is tried for.
-const LOCK_TRIES: usize = 30;
 /// Format of what follows a `keyed` record.
 const FORMAT: u32 = 2;
 
@@ -86,10 +84,10 @@ impl AuditLog {
     /// Whether [`AuditLog::open`] would succeed, as far as that can be told without changing anything on the medium.
     ///
     /// # Errors
-    /// As [`AuditLog::open`], less [`AuditError::Busy`].
+    /// As [`AuditLog::open`], less [`AuditError::Busy`]: who writes to it says [`lock::writer`].
     pub fn probe(config: &LogConfig) -> Result<String, AuditError> {
         let folder = &config.folder;
-        let existing = folder.ancestors().find(|p| p.exists()).unwrap_or(folder);
+        let existing = files::nearest(folder)?;
         let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
         writable.map_err(|e| AuditError::io(existing, "writing to the folder")(e.into()))?;
         let key = match key::find(&key::path(config)?)? {
@@ -236,7 +234,7 @@ impl Open {
     fn begin(config: &LogConfig, known: Option<&Known>, now: &Now) -> Result<Self, AuditError> {
         let folder = &config.folder;
         make_folder(folder)?;
-        let lock = lock(folder, known)?;
+        let lock = lock::take(folder, known.map(|known| &known.lock))?;
         let files = files::list(folder)?;
         let key_path = key::path(config)?;
         let head_path = folder.join(HEAD);
@@ -376,7 +374,7 @@ impl Open {
     /// What has happened to the files behind the gate's back, if anything.
     fn moved(&self) -> Option<(PathBuf, String)> {
         let head = self.folder.join(HEAD);
-        let lock = self.folder.join("lock");
+        let lock = lock::path(&self.folder);
         let key = self.key_file.as_ref().map(|file| (&self.key_path, file));
         let own = [(&self.path, &self.file), (&head, &self.head_file), (&lock, &self.lock)];
         for (path, file) in own.into_iter().chain(key) {
@@ -567,33 +565,13 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
 
 /// Makes the folder, durably.
 fn make_folder(folder: &Path) -> Result<(), AuditError> {
+    files::nearest(folder)?;
     let missing: Vec<&Path> = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
     std::fs::create_dir_all(folder).map_err(AuditError::io(folder, "making the folder"))?;
     for made in missing {
         files::sync_folder(made.parent().unwrap_or(Path::new("/")));
     }
     Ok(())
-}
-
-/// Takes the lock, or keeps the one that is held.
-fn lock(folder: &Path, known: Option<&Known>) -> Result<File, AuditError> {
-    let path = folder.join("lock");
-    if let Some(known) = known
-        && files::elsewhere(&path, &known.lock).is_none()
-    {
-        return known.lock.try_clone().map_err(AuditError::io(&path, "keeping the lock"));
-    }
-    // For its owner alone: whoever may read the log and nothing else must not be able to take the lock, which needs no more
-    // than an open file, and so keep the gate from starting.
-    let file = files::open(&path, For::Secret)?;
-    // A process that is being started holds the lock of the one that starts it for a moment.
-    for _ in 0..LOCK_TRIES {
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            return Ok(file);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Err(AuditError::Busy { path: folder.into() })
 }
 
 /// Refuses a medium that was made read-only after the file had been opened: writing and syncing then succeed all the

@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod controls;
 pub mod exposure;
+pub mod family;
 pub mod jpeg;
 pub mod metering;
 pub mod pipe;
@@ -18,7 +19,7 @@ pub mod v4l2;
 use std::{path::Path, time::Duration};
 
 use crate::{
-    config::{CameraConfig, CameraSource},
+    config::{CameraConfig, CameraSource, Config, Place},
     frame::Frame,
     picture::PictureError,
 };
@@ -106,6 +107,14 @@ pub enum CameraError {
     /// The recording is over.
     #[error("the recording is over")]
     End,
+    /// The camera that a configuration names cannot be opened.
+    #[error("{source} ({place})")]
+    Configured {
+        /// Why.
+        source: Box<CameraError>,
+        /// The key that names it.
+        place: Place,
+    },
 }
 
 /// What is wrong with one frame.
@@ -143,10 +152,26 @@ impl CameraError {
         match self {
             Self::Broken { .. } => Retry::NextFrame,
             Self::End => Retry::Never,
+            Self::Configured { source, .. } => source.retry(),
             _ => Retry::Reopen,
         }
     }
+
+    /// The same with the key of the configuration that names this camera.
+    fn of(self, config: &Config) -> Self {
+        let key = match (config.camera.source, &self) {
+            (_, Self::Control { .. }) => "camera.controls",
+            (CameraSource::V4l2, _) => "camera.device",
+            (CameraSource::Pipe, _) => "camera.command",
+            (CameraSource::Replay, _) => "camera.path",
+        };
+        Self::Configured { source: Box::new(self), place: config.written.place(key) }
+    }
 }
+
+/// What to do about something that is no camera.
+const NO_CAMERA: &str =
+    " (expected a camera: `v4l2-ctl --list-devices` lists them, their names are /dev/video0 and so on)";
 
 /// What to do about an error of the system.
 fn mend(error: &std::io::Error, device: &str) -> String {
@@ -155,6 +180,13 @@ fn mend(error: &std::io::Error, device: &str) -> String {
         Some(Errno::NOENT) if device.starts_with("command") => {
             " (there is no such program: rpicam-vid comes with the package rpicam-apps, ffmpeg with the package ffmpeg)".into()
         }
+        Some(Errno::ACCESS | Errno::PERM) if device.starts_with("command") => {
+            " (the program is there, and this user may not run it: `chmod +x` makes a file a program)".into()
+        }
+        Some(Errno::ISDIR) if device.starts_with("command") => {
+            " (expected a program and its arguments, such as [\"rpicam-vid\", \"--output\", \"-\"])".into()
+        }
+        Some(Errno::NOTTY | Errno::ISDIR) => NO_CAMERA.into(),
         Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => {
             " (is it plugged in? `v4l2-ctl --list-devices` lists the cameras)".into()
         }
@@ -205,14 +237,23 @@ pub fn open(config: &CameraConfig) -> Result<Box<dyn Camera>, CameraError> {
     Ok(Turned::over(camera, turn(config)))
 }
 
+/// Opens the camera of a configuration; what is wrong is told with the key that names it.
+///
+/// # Errors
+/// See [`CameraError`].
+pub fn open_of(config: &Config) -> Result<Box<dyn Camera>, CameraError> {
+    open(&config.camera).map_err(|error| error.of(config))
+}
+
 /// How the configured camera is opened again and again: a USB camera that hangs is reset.
 #[must_use]
-pub fn opener(config: CameraConfig) -> capture::Opener {
-    if config.source != CameraSource::V4l2 {
-        return Box::new(move || open(&config));
+pub fn opener(config: Config) -> capture::Opener {
+    if config.camera.source != CameraSource::V4l2 {
+        return Box::new(move || open_of(&config));
     }
-    let recovery = recovery::Recovery::new(&config.device, recovery::Trees::default(), Box::new(recovery::reset));
-    Box::new(move || recovery.open(|| open(&config)))
+    let recovery =
+        recovery::Recovery::new(&config.camera.device, recovery::Trees::default(), Box::new(recovery::reset));
+    Box::new(move || recovery.open(|| open(&config.camera)).map_err(|error| error.of(&config)))
 }
 
 /// The turn of a checked configuration.

@@ -8,24 +8,27 @@
 use std::{
     io::{BufRead, BufReader, Read},
     os::{fd::AsFd, unix::process::CommandExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::Pid,
+};
 
 use super::{
     Camera, CameraError,
+    family::{self, ENDING},
     stream::{Demuxer, Kind, Packet},
 };
 use crate::{clock::monotonic_now, frame::Frame};
 
 /// Bytes read at once: as many as a pipe holds.
 const CHUNK: usize = 64 * 1024;
-/// Time in which a command must have ended that was asked to.
-const ENDING: Duration = Duration::from_millis(300);
 /// A command may need a while before its first frame: `rpicam-vid` starts the sensor.
 const STARTING: Duration = Duration::from_secs(8);
 
@@ -53,19 +56,31 @@ pub fn guard_with(program: PathBuf) {
     let _ = GUARD.set(program);
 }
 
-/// Whether there is a program of this name, on the path or where the name says.
-fn is_there(program: &str) -> bool {
-    let runs = |path: &Path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
-    if program.contains('/') {
-        return runs(Path::new(program));
+/// Why there is no program of this name, on the path or where the name says, that may be run.
+fn missing(program: &str) -> Option<std::io::Error> {
+    let places: Vec<PathBuf> = match program.contains('/') {
+        true => vec![program.into()],
+        false => std::env::var_os("PATH")
+            .map(|path| std::env::split_paths(&path).map(|folder| folder.join(program)).collect())
+            .unwrap_or_default(),
+    };
+    let mut why = Errno::NOENT;
+    for place in places {
+        match std::fs::metadata(&place) {
+            Ok(found) if found.is_dir() => why = Errno::ISDIR,
+            Ok(_) if rustix::fs::access(&place, rustix::fs::Access::EXEC_OK).is_ok() => return None,
+            Ok(_) => why = Errno::ACCESS,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => why = Errno::ACCESS,
+            Err(_) => {}
+        }
     }
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| runs(&folder.join(program))))
+    Some(why.into())
 }
 
 fn started(command: &[String]) -> std::io::Result<Child> {
     let program = command.first().map(String::as_str).unwrap_or_default();
-    if !is_there(program) {
-        return Err(std::io::Error::from(rustix::io::Errno::NOENT));
+    if let Some(error) = missing(program) {
+        return Err(error);
     }
     let mut start = match GUARD.get() {
         Some(guard) => {
@@ -103,7 +118,7 @@ impl PipeCamera {
     /// # Errors
     /// [`CameraError::Open`] if it cannot be started.
     pub fn open(settings: PipeSettings) -> Result<Self, CameraError> {
-        let name = format!("command `{}`", settings.command.join(" "));
+        let name = shown(&settings.command);
         let failed = |source| CameraError::Open { device: name.clone(), source };
         let mut child = started(&settings.command).map_err(failed)?;
         let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
@@ -224,7 +239,8 @@ fn end(child: &mut Child) {
         end_group(child);
         return;
     }
-    let until = Instant::now() + ENDING * 3;
+    // The guard needs as long for each of asking and killing.
+    let until = Instant::now() + ENDING * 4;
     while Instant::now() < until {
         if matches!(child.try_wait(), Ok(Some(_))) {
             return;
@@ -235,21 +251,23 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Ends a process and all of its group: asked first, then killed.
-pub fn end_group(child: &mut Child) {
-    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    let signal = |signal| group.map(|group| rustix::process::kill_process_group(group, signal));
-    signal(rustix::process::Signal::TERM);
-    let until = Instant::now() + ENDING;
-    while Instant::now() < until {
-        if matches!(child.try_wait(), Ok(Some(_))) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    signal(rustix::process::Signal::KILL);
+/// Ends the command that no guard stands before, and what it has started as far as that is still below it.
+fn end_group(child: &mut Child) {
+    let command = Pid::from_child(child);
+    family::end(command, command, || matches!(child.try_wait(), Ok(Some(_))));
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// A command as messages show it: its program, and as much of the rest as can be read.
+#[must_use]
+pub fn shown(command: &[String]) -> String {
+    const MOST: usize = 80;
+    let whole = command.join(" ");
+    match whole.char_indices().nth(MOST) {
+        None => format!("command `{whole}`"),
+        Some((end, _)) => format!("command `{} ...`", &whole[..end]),
+    }
 }
 
 fn readable(output: &ChildStdout, patience: Duration) -> std::io::Result<bool> {
@@ -258,7 +276,7 @@ fn readable(output: &ChildStdout, patience: Duration) -> std::io::Result<bool> {
         rustix::event::Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: patience.subsec_nanos().into() };
     match poll(&mut fds, Some(&time)) {
         Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -66,6 +66,7 @@ impl ReplayCamera {
                 if !path.exists() {
                     return Err(wrong("no such file or folder".into()));
                 }
+                crate::regular::open(path).map_err(|e| wrong(format!("cannot read the file: {e}")))?;
                 waiting.push_back(path.clone());
                 continue;
             }

@@ -4,7 +4,11 @@
 //! must be rebuilt (`next` would queue a buffer that the kernel still owns); dropping a stream panics on errors other
 //! than ENODEV (the capture thread catches that); `set_format` answers with what the driver chose.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use v4l::{
     Device, Format, FourCC,
@@ -18,7 +22,7 @@ use v4l::{
 };
 
 use super::{
-    BrokenFrame, Camera, CameraError, controls,
+    BrokenFrame, Camera, CameraError, NO_CAMERA, controls,
     exposure::Light,
     metering::Metering,
     pixel::{Colour, Matrix, PixelFormat, Range},
@@ -49,6 +53,30 @@ pub struct V4l2Camera {
     sequence: u64,
 }
 
+/// The kernel's number for the nodes of cameras.
+const CAMERAS: u32 = 81;
+
+/// Opens the node of a camera. What is none is not even opened: that alone would start a watchdog.
+///
+/// # Errors
+/// [`CameraError`] if it is not there, may not be opened, or is something else.
+pub fn device(path: &Path) -> Result<Device, CameraError> {
+    let device = path.display().to_string();
+    let found = std::fs::metadata(path).map_err(|source| CameraError::Open { device: device.clone(), source })?;
+    let kind = found.file_type();
+    let what = match kind {
+        _ if kind.is_char_device() && rustix::fs::major(found.rdev()) == CAMERAS => None,
+        _ if kind.is_file() => Some("a file"),
+        _ if kind.is_dir() => Some("a folder"),
+        _ if kind.is_char_device() || kind.is_block_device() => Some("a device of another kind"),
+        _ => Some("a pipe or a socket"),
+    };
+    match what {
+        Some(what) => Err(CameraError::Unfit { device, what: format!("this is {what}{NO_CAMERA}") }),
+        None => Device::with_path(path).map_err(|source| CameraError::Open { device, source }),
+    }
+}
+
 /// A format, size and rate that a camera offers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mode {
@@ -73,8 +101,7 @@ impl V4l2Camera {
             let device = name.clone();
             move |source| CameraError::Device { device, action, source }
         };
-        let device =
-            Device::with_path(&config.device).map_err(|source| CameraError::Open { device: name.clone(), source })?;
+        let device = device(&config.device)?;
         let caps = device.query_caps().map_err(failed("asking what it is"))?;
         let wanted = capability::Flags::VIDEO_CAPTURE | capability::Flags::STREAMING;
         if caps.capabilities.contains(capability::Flags::VIDEO_CAPTURE_MPLANE) {

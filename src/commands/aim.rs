@@ -12,7 +12,7 @@ use crate::{
     aim::{Aim, Aimed},
     camera::{self, Retry},
     cli::AimArgs,
-    config::{CameraSource, Config, DisplayDriver},
+    config::{CameraSource, Config, ConfigError, DisplayDriver},
     display::{Display, panel},
     frame::Frame,
     say,
@@ -34,7 +34,7 @@ pub fn run(args: &AimArgs) -> Outcome {
     let config = Config::load(&args.config.config)?;
     let mut eyes = Eyes::load(&config)?;
     let mut display = open_display(&config);
-    let mut camera = camera::open(&config.camera)?;
+    let mut camera = camera::open_of(&config)?;
     say!("{}; Ctrl-C ends this. No picture is shown or kept.", camera.describe());
     let terminal = std::io::stdout().is_terminal();
     let until = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -81,7 +81,7 @@ fn open_display(config: &Config) -> Option<Box<dyn Display>> {
     if config.display.driver == DisplayDriver::None {
         return None;
     }
-    match panel::open(&config.display) {
+    match panel::open_of(config) {
         Ok(display) => Some(display),
         Err(error) => {
             say!("note  {}; the terminal shows the same", chain(&error));
@@ -101,9 +101,9 @@ struct Eyes {
 }
 
 impl Eyes {
-    fn load(config: &Config) -> Result<Self, ModelError> {
-        let detector = Detector::load(config.models.detector.as_deref())?;
-        let age = AgeModel::load(config.models.age.as_deref())?;
+    fn load(config: &Config) -> Result<Self, ConfigError> {
+        let detector = config.model("models.detector", |path, _| Detector::load(path))?;
+        let age = config.model("models.age", |path, _| AgeModel::load(path))?;
         let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
         Ok(Self { detector, age, score, last: None, between: 1.0 / config.camera.rate })
     }

@@ -12,7 +12,7 @@ use crate::{
         at_the_gate::Visits,
         bands,
         calibrate::{TEMPERATURES, Wish, choose, dataset_hash},
-        liveness_policy::choose_liveness,
+        liveness_policy::{choose_liveness, may_be_wished},
         temperature::Temperature,
     },
     made,
@@ -59,13 +59,15 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     };
     let mut wishes: Vec<Wish> = args.max_false_accept.iter().map(|bound| wish(*bound)).collect();
     wishes.iter().try_for_each(Wish::check)?;
+    may_be_wished(args.max_bpcer)?;
     let eyes = Eyes::load(None, args.age_model.as_deref(), args.liveness_model.as_deref(), Runtime::Auto)?;
     let before = args.policy.as_deref().map_or_else(|| Ok(Policy::shipped()), load_policy)?;
+    let from = args.policy.as_ref().map_or_else(|| "the shipped policy".into(), |path| path.display().to_string());
     let liveness = liveness(args, &before, &visit, &eyes)?;
     if !labelled::has_ages(&args.data) {
         // Everything else stays; what it was measured with says that its figures are those of another liveness.
         let policy = Policy { liveness, ..before };
-        return write(args, 0, &block(&policy, None)?);
+        return write(args, 0, &block(&policy, None, &Bases { ages: Basis::Before(&from), liveness: Basis::Now })?);
     }
     // A policy that was chosen without liveness has no figures with it, and one chosen with it none without.
     let in_force = Policy { liveness: liveness.clone(), ..before }.in_force(config.liveness.mode).ok_or(
@@ -82,7 +84,9 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     for (number, wish) in wishes.iter().enumerate() {
         let (policy, temperature) = choose(&mut visits, &eyes, wish, &dataset)?;
         let policy = Policy { liveness: liveness.clone(), ..policy };
-        write(args, number, &block(&policy, Some(&temperature))?)?;
+        let asked = !args.data.attacks.is_empty() || !args.data.live.is_empty();
+        let bases = Bases { ages: Basis::Now, liveness: if asked { Basis::Now } else { Basis::Before(&from) } };
+        write(args, number, &block(&policy, Some(&temperature), &bases)?)?;
     }
     Ok(Exit::Success)
 }
@@ -133,13 +137,42 @@ fn tell(unused: impl Iterator<Item = String>) {
     }
 }
 
+/// Where figures come from.
+enum Basis<'a> {
+    /// They were measured by this call.
+    Now,
+    /// They are those of this policy.
+    Before(&'a str),
+}
+
+impl Basis<'_> {
+    /// What is to be said before figures that were not measured now.
+    fn told(&self, what: &str) -> Option<String> {
+        match self {
+            Self::Now => None,
+            Self::Before(from) => Some(format!(
+                "{what}: not measured now, but taken over from {from} with its figures, which follow; `agegate check` says whether they hold for this policy."
+            )),
+        }
+    }
+}
+
+/// Where the figures of a policy come from.
+struct Bases<'a> {
+    ages: Basis<'a>,
+    liveness: Basis<'a>,
+}
+
 /// The policy as TOML, with what it means before it.
-fn block(policy: &Policy, temperature: Option<&Temperature>) -> Result<String, toml::ser::Error> {
+fn block(policy: &Policy, temperature: Option<&Temperature>, bases: &Bases<'_>) -> Result<String, toml::ser::Error> {
     let mut text = format!("{MARK}; use it with `policy_file` in the configuration.\n#\n");
-    let ages = policy.evidence.iter().flat_map(|e| sentences(policy, e));
-    let liveness = policy.liveness.iter().flat_map(|l| Some(liveness_sentences(l, l.evidence.as_ref()?)));
-    for line in ages.chain(liveness.flatten()) {
-        text += &format!("# {line}\n");
+    let ages = policy.evidence.as_ref().map(|e| (bases.ages.told("Ages"), sentences(policy, e)));
+    let living = policy.liveness.as_ref().and_then(|l| Some((l, l.evidence.as_ref()?)));
+    let living = living.map(|(l, e)| (bases.liveness.told("Living faces"), liveness_sentences(l, e)));
+    for (basis, lines) in ages.into_iter().chain(living) {
+        for line in basis.into_iter().chain(lines) {
+            text += &format!("# {line}\n");
+        }
     }
     if let Some(t) = temperature {
         // Writing to a String cannot fail.

@@ -4,20 +4,25 @@
 
 use std::path::Path;
 
-use super::{Exit, Outcome, chain};
+use super::{
+    Exit, Outcome, chain,
+    neighbours::{Holder, Neighbours},
+    of_log,
+};
 use crate::{
-    audit::AuditLog,
-    camera::{self, CameraError, Retry, controls, turned::Rotation},
+    audit::{
+        AuditError, AuditLog, files,
+        lock::{self, Writer},
+    },
+    camera::{self, CameraError, Retry, controls, pipe, turned::Rotation},
     cli::ConfigArgs,
-    config::{CameraSource, Config, DisplayDriver, Held, RelayConfig, RelayDriver, StartMode},
+    config::{CameraSource, Config, DisplayDriver, Held, RelayDriver, StartMode, held},
     display::panel,
     door_unit::{line, tamper},
     frame::Frame,
     gpio,
     judge::Judge,
-    relay,
-    runtime::{self, Condition, Running},
-    say,
+    relay, runtime, say,
     view::View,
     vision::{Detector, LivenessModel},
 };
@@ -63,22 +68,29 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         }
         Err(error) => list.bad("models and policy", &chain(&error)),
     }
-    let gates: Vec<Running> =
-        runtime::every().into_iter().filter(|gate| gate.gate_condition() != Condition::Gone).collect();
-    let used_by = |uses: &dyn Fn(&Running) -> bool| gates.iter().find(|gate| uses(gate)).map(|gate| gate.gate.pid);
-    let in_use = |pid: i32| format!("in use by the gate that runs (process {pid}); left alone");
-    let same_camera = |g: &Running| {
-        config.camera.source != CameraSource::Replay && g.devices.camera.as_ref() == Some(&config.camera.device)
-    };
-    match used_by(&same_camera) {
-        Some(pid) => list.note("camera", &in_use(pid)),
-        None => camera(&mut list, &config),
+    let neighbours = Neighbours::of(&args.config);
+    match neighbours.camera(&config) {
+        Some(holder) if config.camera.source == CameraSource::Pipe => {
+            list.held("camera", &pipe::shown(&config.camera.command), holder, &config, "camera.command");
+        }
+        Some(holder) => {
+            list.held("camera", &config.camera.device.display().to_string(), holder, &config, "camera.device");
+        }
+        None => {
+            let failed = list.failed;
+            camera(&mut list, &config);
+            if let Some(gate) = neighbours.same_command(&config).filter(|_| list.failed > failed) {
+                let (pid, theirs) = (gate.gate.pid, gate.config.display());
+                list.note("camera", &format!("the gate that runs with {theirs} (process {pid}) runs the same command"));
+            }
+        }
     }
-    let same_pin =
-        |g: &Running| g.relays.iter().any(|line| relay::maybe_same_line(&RelayConfig::from(line), &config.relay));
-    match used_by(&same_pin) {
-        Some(pid) => list.note("relay", &format!("pin {} is {}", config.relay.pin, in_use(pid))),
-        None => match keeper_at_work(config.relay.driver) {
+    match (neighbours.relay(&config.relay), clash(&neighbours, &config, "relay.")) {
+        (Some(holder), _) => {
+            list.held("relay", &format!("pin {}", config.relay.pin), holder, &config, "relay.pin");
+        }
+        (None, Some((line, holder))) => list.held("relay", &format!("pin {}", line.line), holder, &config, &line.key),
+        (None, None) => match keeper_at_work(config.relay.driver) {
             Some(pid) => list.note(
                 "relay",
                 &format!("a gate's keeper runs (process {pid}), and nobody says which pin it drives: left alone"),
@@ -90,8 +102,8 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         list.note("relay", "driver = \"simulated\": no door will move");
     }
     if config.start.mode != StartMode::Always {
-        match used_by(&|g| g.devices.start == Some(config.start.line)) {
-            Some(pid) => list.note("start", &format!("line {} is {}", config.start.line, in_use(pid))),
+        match clash(&neighbours, &config, "start.") {
+            Some((line, holder)) => list.held("start", &format!("line {}", line.line), holder, &config, &line.key),
             None => list.of(
                 "start",
                 crate::trigger::LineTrigger::open(&config.start).map(|_| {
@@ -105,15 +117,20 @@ pub fn run(args: &ConfigArgs) -> Outcome {
             ),
         }
     }
-    door_unit(&mut list, &config, &|held| used_by(&|g| g.devices.lines.iter().any(|line| line.may_be(held))));
+    door_unit(&mut list, &config, &neighbours);
     match config.display.driver {
         DisplayDriver::None => list.note("display", "none configured"),
-        _ => match used_by(&|g| g.devices.spi.as_ref() == Some(&config.display.spi)) {
-            Some(pid) => list.note("display", &in_use(pid)),
-            None => list.of("display", panel::open(&config.display).map(|d| d.describe())),
+        _ => match (neighbours.spi(&config.display.spi), clash(&neighbours, &config, "display.")) {
+            (Some(holder), _) => {
+                list.held("display", &config.display.spi.display().to_string(), holder, &config, "display.spi");
+            }
+            (None, Some((line, holder))) => {
+                list.held("display", &format!("line {}", line.line), holder, &config, &line.key);
+            }
+            (None, None) => list.of("display", panel::open_of(&config).map(|d| d.describe())),
         },
     }
-    list.of("decision log", AuditLog::probe(&config.log));
+    decision_log(&mut list, &config, &neighbours);
     free_space(&mut list, &config.log.folder);
     for (path, label, lines) in gpio::list() {
         say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());
@@ -123,19 +140,47 @@ pub fn run(args: &ConfigArgs) -> Outcome {
 
 /// A liveness model that is named and not asked for now must do on the day on which it is.
 fn spare_liveness_model(list: &mut List, config: &Config, in_use: bool) {
-    let Some(path) = config.models.liveness.as_deref().filter(|_| !in_use) else { return };
-    let model = LivenessModel::load_for(Some(path), config.models.runtime);
+    if in_use || config.models.liveness.is_none() {
+        return;
+    }
+    let model = config.model("models.liveness", LivenessModel::load_for);
     list.of("models.liveness", model.map(|model| format!("{}, not in use", model.identity())));
 }
 
-/// Each line of the door unit: what an input reads; that an output can be had. `used_by` is the gate that has a line.
-fn door_unit(list: &mut List, config: &Config, used_by: &dyn Fn(&Held) -> Option<i32>) {
-    let taken = |key: &str, chip: &str, line: u32| used_by(&Held { key: key.into(), chip: chip.into(), line });
-    let in_use =
-        |line: u32, pid: i32| format!("line {line} is in use by the gate that runs (process {pid}); left alone");
+/// A line of a table of this configuration that a gate has, and which; of several one that keeps `run` from starting.
+fn clash<'a>(neighbours: &'a Neighbours, config: &Config, table: &str) -> Option<(Held, Holder<'a>)> {
+    let lines = held(config).into_iter().filter(|line| line.key.starts_with(table));
+    let taken = lines.filter_map(|line| neighbours.line(&line).map(|holder| (line, holder)));
+    let (others, own): (Vec<_>, Vec<_>) = taken.partition(|(_, holder)| matches!(holder, Holder::Other(_)));
+    others.into_iter().chain(own).next()
+}
+
+/// Who writes to the log, and whether this configuration's gate could.
+fn decision_log(list: &mut List, config: &Config, neighbours: &Neighbours) {
+    let what = "decision log";
+    match lock::writer(&config.log.folder) {
+        Err(error) => return list.of(what, Err::<String, _>(of_log(config, error))),
+        Ok(Writer::Nobody) => {}
+        Ok(Writer::Process(pid)) => match neighbours.process(pid) {
+            Some(Holder::Own(_)) => {}
+            Some(holder) => {
+                return list.held(what, &config.log.folder.display().to_string(), holder, config, "log.folder");
+            }
+            None => {
+                let busy = AuditError::Busy { path: config.log.folder.clone(), by: pid };
+                return list.of(what, Err::<String, _>(of_log(config, busy)));
+            }
+        },
+    }
+    list.of(what, AuditLog::probe(&config.log).map_err(|error| of_log(config, error)));
+}
+
+/// Each line of the door unit: what an input reads; that an output can be had.
+fn door_unit(list: &mut List, config: &Config, neighbours: &Neighbours) {
+    let taken = |key: &str, chip: &str, line: u32| neighbours.line(&Held { key: key.into(), chip: chip.into(), line });
     for (key, input) in config.inputs.lines() {
-        if let Some(pid) = taken(key, &input.chip, input.line) {
-            list.note(key, &in_use(input.line, pid));
+        if let Some(holder) = taken(key, &input.chip, input.line) {
+            list.held(key, &format!("line {}", input.line), holder, config, key);
             continue;
         }
         let read = line::input(key, input).and_then(|mut line| line.active());
@@ -151,7 +196,7 @@ fn door_unit(list: &mut List, config: &Config, used_by: &dyn Fn(&Held) -> Option
     }
     for (key, output) in config.outputs.lines() {
         match taken(key, &output.chip, output.line) {
-            Some(pid) => list.note(key, &in_use(output.line, pid)),
+            Some(holder) => list.held(key, &format!("line {}", output.line), holder, config, key),
             None => list
                 .of(key, line::output(key, &output).map(|_| format!("line {} of {:?}, off", output.line, output.chip))),
         }
@@ -182,6 +227,16 @@ impl List {
         say!("note  {what}: {detail}");
     }
 
+    /// What a gate has that runs: a note where it is the one of this configuration, and else what keeps `run` from starting.
+    fn held(&mut self, what: &str, thing: &str, holder: Holder<'_>, config: &Config, key: &str) {
+        match holder {
+            Holder::Own(_) => self.note(what, &format!("{thing} is {holder}")),
+            Holder::Other(_) => {
+                self.bad(what, &config.unusable(key, format!("{thing} is {holder}")).to_string());
+            }
+        }
+    }
+
     fn bad(&mut self, what: &str, detail: &str) {
         self.failed += 1;
         say!("FAIL  {what}: {detail}");
@@ -203,7 +258,7 @@ fn camera(list: &mut List, config: &Config) {
         CameraSource::V4l2 => controls(config),
         CameraSource::Pipe => {}
     }
-    let mut opened = match camera::open(&config.camera) {
+    let mut opened = match camera::open_of(config) {
         Ok(camera) => camera,
         Err(error) => return list.bad("camera", &chain(&error)),
     };
@@ -256,14 +311,15 @@ fn turned(list: &mut List, config: &Config, frames: impl Iterator<Item = Frame>)
 
 /// The camera's own controls, as they go into `[camera.controls]`.
 fn controls(config: &Config) {
-    let Ok(device) = v4l::Device::with_path(&config.camera.device) else { return };
+    let Ok(device) = camera::v4l2::device(&config.camera.device) else { return };
     for control in controls::list(&device).unwrap_or_default() {
         say!("      camera control {control}");
     }
 }
 
 fn free_space(list: &mut List, folder: &Path) {
-    let folder = folder.ancestors().find(|p| p.exists()).unwrap_or(folder);
+    // What stands in the way of the folder is told above.
+    let Ok(folder) = files::nearest(folder) else { return };
     match rustix::fs::statvfs(folder) {
         Ok(stat) => {
             let free = stat.f_bavail * stat.f_frsize;

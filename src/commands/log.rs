@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Exit, Outcome};
+use super::{Exit, Outcome, of_log};
 use crate::{
     audit::{
         AuditError, Event, Record,
@@ -45,14 +45,26 @@ pub fn run(args: &LogArgs) -> Outcome {
 struct Place {
     folder: PathBuf,
     key_file: Option<PathBuf>,
+    /// What names them, if it does.
+    config: Option<Config>,
+}
+
+impl Place {
+    /// An error of the log, with the key of the configuration that names the log.
+    fn told(&self, error: AuditError) -> Box<dyn Error> {
+        match &self.config {
+            Some(config) => of_log(config, error).into(),
+            None => error.into(),
+        }
+    }
 }
 
 fn place(source: &LogSource) -> Result<Place, Box<dyn Error>> {
     Ok(match &source.folder {
-        Some(folder) => Place { folder: folder.clone(), key_file: None },
+        Some(folder) => Place { folder: folder.clone(), key_file: None, config: None },
         None => {
-            let log = Config::load(&source.config)?.log;
-            Place { folder: log.folder, key_file: log.key_file }
+            let config = Config::load(&source.config)?;
+            Place { folder: config.log.folder.clone(), key_file: config.log.key_file.clone(), config: Some(config) }
         }
     })
 }
@@ -71,9 +83,9 @@ fn exit_after(source: &LogSource, place: &Place, unreadable: &Unreadable) -> Out
     let against = match against(source, place) {
         // Who may read the log need not be allowed to read the key.
         Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Against::default(),
-        other => other?,
+        other => other.map_err(|error| place.told(error))?,
     };
-    let report = verify(&place.folder, &against)?;
+    let report = verify(&place.folder, &against).map_err(|error| place.told(error))?;
     Ok(if report.intact() && unreadable.count == 0 {
         Exit::Success
     } else {
@@ -127,7 +139,7 @@ fn each(
             log::error!("standard output: {error}");
         }
     });
-    exit_after(source, &place, &result?)
+    exit_after(source, &place, &result.map_err(|error| place.told(error))?)
 }
 
 fn show(source: &LogSource) -> Outcome {
@@ -222,10 +234,10 @@ fn check(args: &VerifyArgs) -> Outcome {
         anchors: anchors(args)?,
         ..match &args.key {
             Some(path) => Against { key: Some(Key::read(path)?), ..Against::default() },
-            None => against(&args.source, &place)?,
+            None => against(&args.source, &place).map_err(|error| place.told(error))?,
         }
     };
-    let report = verify(&place.folder, &against)?;
+    let report = verify(&place.folder, &against).map_err(|error| place.told(error))?;
     if args.source.json {
         say!("{}", serde_json::to_string_pretty(&report)?);
     } else {

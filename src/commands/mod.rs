@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod generate;
 mod labelled;
 pub mod log;
+mod neighbours;
 mod notify;
 pub mod relay;
 pub mod replay;
@@ -21,6 +22,11 @@ pub mod supervise;
 pub mod tamper;
 
 use std::error::Error;
+
+use crate::{
+    audit::AuditError,
+    config::{Config, ConfigError},
+};
 
 /// Exit codes, as `--help` and the manual page state them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +41,16 @@ pub enum Exit {
 
 /// Result of a command.
 pub type Outcome = Result<Exit, Box<dyn Error>>;
+
+/// An error of the decision log with the key of the configuration that names what cannot be used.
+fn of_log(config: &Config, error: AuditError) -> ConfigError {
+    let is_key = config.log.key_file.as_ref().is_some_and(|key| {
+        // It is made under another name beside its own.
+        let about = error.path();
+        about == key || about.with_extension("") == *key
+    });
+    config.unusable(if is_key { "log.key_file" } else { "log.folder" }, error)
+}
 
 /// Prints an error and what caused it on one line, without repeating a cause that the message already names.
 #[must_use]

@@ -10,6 +10,7 @@ use std::{
 use super::{
     Exit, Outcome, chain,
     notify::{Tell, notify},
+    of_log,
     signals::Signals,
 };
 use crate::{
@@ -71,6 +72,7 @@ pub fn run(args: &RunArgs) -> Outcome {
             }
             Ended::Recording => {
                 around.status.stop();
+                log::info!("the recording is over; agegate stops; the door is shut");
                 return Ok(Exit::Success);
             }
             Ended::Reload => {}
@@ -101,7 +103,7 @@ fn tell_notes(config: &Config) {
 /// Puts the gate together.
 fn build(config: &Config, judge: Judge, path: &Path) -> Result<(Gate, Arc<RunFile>), Box<dyn std::error::Error>> {
     // The log first: only one gate at a time can have it, and a second one must not touch the pin of the first.
-    let log = AuditLog::open(&config.log)?;
+    let log = AuditLog::open(&config.log).map_err(|error| of_log(config, error))?;
     let run_file = Arc::new(RunFile::claim(path, config)?);
     // A simulated relay has a keeper too: what is tried without a pin is the same as with one.
     let door = KeeperDoor::start(Path::new(THIS_PROGRAM), &config.relay, Arc::clone(&run_file))?;
@@ -123,12 +125,12 @@ fn capture(config: &Config, wanted: bool) -> std::io::Result<Capture> {
         log::warn!("the camera is a recording: for tests and demonstrations only");
     }
     let every_frame = false;
-    Capture::start(camera::opener(config.camera.clone()), every_frame, wanted)
+    Capture::start(camera::opener(config.clone()), every_frame, wanted)
 }
 
 fn display(config: &Config) -> std::io::Result<DisplayWorker> {
-    let display = config.display.clone();
-    DisplayWorker::start(Box::new(move || panel::open(&display)))
+    let config = config.clone();
+    DisplayWorker::start(Box::new(move || panel::open_of(&config)))
 }
 
 fn trigger(config: &Config) -> Result<Option<Box<dyn Trigger>>, crate::trigger::TriggerError> {
@@ -160,7 +162,9 @@ fn reload(
     }
     let log = match same_folder {
         true => None,
-        false => Some(Box::new(AuditLog::open(&next.log).map_err(|e| said(&e))?) as Box<dyn DecisionLog>),
+        false => {
+            Some(Box::new(AuditLog::open(&next.log).map_err(|e| said(&of_log(&next, e)))?) as Box<dyn DecisionLog>)
+        }
     };
     let line = |c: &Config| (c.start.mode != StartMode::Always).then(|| (c.start.line, c.start.chip.clone()));
     let trigger = match line(&next) == line(old) {

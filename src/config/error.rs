@@ -3,6 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use toml::{
@@ -10,32 +11,57 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+/// A file of settings, as messages name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsFile {
+    /// What it is: a configuration, a policy.
+    pub kind: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl SettingsFile {
+    pub(super) fn configuration(path: &Path) -> Self {
+        Self { kind: "configuration", path: path.into() }
+    }
+
+    pub(super) fn policy(path: &Path) -> Self {
+        Self { kind: "policy", path: path.into() }
+    }
+}
+
+impl fmt::Display for SettingsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.path.display())
+    }
+}
+
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("configuration {}: cannot read it: {source}", path.display())]
+    #[error("{file}: cannot read it: {source}")]
     Read {
         /// The file.
-        path: PathBuf,
+        file: SettingsFile,
         /// What the system said.
         source: std::io::Error,
     },
     /// The file is no TOML, or has an unknown key or a value of the wrong type.
-    #[error("configuration {}, line {line}: {message}", path.display())]
+    #[error("{file}, line {line}: {message}")]
     Parse {
         /// The file.
-        path: PathBuf,
+        file: SettingsFile,
         /// Line, from 1.
         line: usize,
         /// What was found and what was expected.
         message: String,
     },
     /// A value out of range.
-    #[error("configuration {}, line {line}: `{key}` is {found}, expected {expected}", path.display())]
+    #[error("{file}, line {line}: `{key}` is {found}, expected {expected}")]
     Value {
         /// The file.
-        path: PathBuf,
+        file: SettingsFile,
         /// Line of the key, or of its table, or 1 where the value is a default.
         line: usize,
         /// Dotted key.
@@ -45,6 +71,68 @@ pub enum ConfigError {
         /// What would do.
         expected: String,
     },
+    /// What a key names cannot be used.
+    #[error("{source} ({place})")]
+    Unusable {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// Which key, and where it stands.
+        place: Place,
+    },
+}
+
+/// A key and where it stands, for messages about what it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The configuration; empty where there is no file.
+    pub file: PathBuf,
+    /// Line, from 1; absent where the file leaves it at its default.
+    pub line: Option<usize>,
+    /// Dotted key.
+    pub key: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, key) = (self.file.display(), &self.key);
+        match self.line {
+            Some(line) => write!(f, "`{key}`, line {line} of {file}"),
+            None if self.file.as_os_str().is_empty() => write!(f, "`{key}`"),
+            None => write!(f, "`{key}`, which {file} leaves at its default"),
+        }
+    }
+}
+
+/// The text of a configuration, so that what its keys name can be told with their place. Two configurations that say the same
+/// are the same, wherever that is written.
+#[derive(Clone, Default)]
+pub struct Written {
+    file: PathBuf,
+    text: Arc<str>,
+}
+
+impl Written {
+    pub(super) fn new(file: &Path, text: &str) -> Self {
+        Self { file: file.into(), text: text.into() }
+    }
+
+    /// Where a key stands.
+    #[must_use]
+    pub fn place(&self, key: &str) -> Place {
+        Place { file: self.file.clone(), line: line_if_written(&self.text, key), key: key.into() }
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 /// What is wrong with a value, before it is known where it stands.
@@ -59,9 +147,9 @@ impl Fault {
         Self { key: key.into(), found: found.to_string(), expected: expected.into() }
     }
 
-    pub(super) fn at(self, text: &str, path: &Path) -> ConfigError {
+    pub(super) fn at(self, text: &str, file: &SettingsFile) -> ConfigError {
         ConfigError::Value {
-            path: path.into(),
+            file: file.clone(),
             line: line_of_key(text, &self.key),
             key: self.key,
             found: self.found,
@@ -73,10 +161,10 @@ impl Fault {
 /// Reads TOML into a type; unknown keys and wrong types are errors with their line.
 pub(super) fn parse_toml<T: serde::de::DeserializeOwned + serde::Serialize>(
     text: &str,
-    path: &Path,
+    file: &SettingsFile,
 ) -> Result<T, ConfigError> {
     let refused =
-        |at: usize, message: String| ConfigError::Parse { path: path.into(), line: line_of(text, at), message };
+        |at: usize, message: String| ConfigError::Parse { file: file.clone(), line: line_of(text, at), message };
     let value: T = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -160,7 +248,7 @@ fn setting_at(text: &str, offset: usize) -> Option<(String, String)> {
 }
 
 /// A value as it stands in the text, as far as it can be read in a message.
-fn shown(text: &str, value: &Spanned<DeValue<'_>>) -> String {
+pub(super) fn shown(text: &str, value: &Spanned<DeValue<'_>>) -> String {
     let found = text.get(value.span()).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     match value.get_ref() {
         // Its head has nothing of its content.
@@ -187,21 +275,30 @@ fn in_plain_words(message: &str) -> String {
     format!("{what}expected {plain}")
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count()
 }
 
 /// The line on which a dotted key stands, or the one of its table, or 1.
 fn line_of_key(text: &str, key: &str) -> usize {
-    let Ok(root) = DeTable::parse(text) else { return 1 };
-    let (mut table, mut line) = (root.get_ref(), 1);
+    followed(text, key).0
+}
+
+/// The line on which a dotted key stands.
+fn line_if_written(text: &str, key: &str) -> Option<usize> {
+    let (line, whole) = followed(text, key);
+    whole.then_some(line)
+}
+
+/// The line of as much of a dotted key as is in the text, and whether that is all of it.
+fn followed(text: &str, key: &str) -> (usize, bool) {
+    let Ok(root) = DeTable::parse(text) else { return (1, false) };
+    let (mut table, mut line) = (Some(root.get_ref()), 1);
     for part in key.split('.') {
-        let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == part) else { break };
+        let found = table.and_then(|table| table.iter().find(|(name, _)| name.get_ref() == part));
+        let Some((name, value)) = found else { return (line, false) };
         line = line_of(text, name.span().start);
-        match value.get_ref().as_table() {
-            Some(inner) => table = inner,
-            None => break,
-        }
+        table = value.get_ref().as_table();
     }
-    line
+    (line, true)
 }

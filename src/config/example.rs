@@ -38,7 +38,7 @@ pub fn with(own: &[(&str, &str, Option<String>)]) -> String {
         if !section.name.is_empty() {
             text += &format!("{}[{}]\n", if commented { "# " } else { "" }, section.name);
         }
-        for key in section.keys {
+        for key in section.keys.iter().filter(|key| !matches!(key.shown, Shown::Never)) {
             match own.iter().find(|(table, name, _)| (*table, *name) == (section.name, key.name)) {
                 None => line(&mut text, section, key, &defaults, None),
                 Some((.., Some(value))) => line(&mut text, section, key, &defaults, Some(value)),
@@ -59,6 +59,7 @@ fn line(text: &mut String, section: &Section, key: &Key, defaults: &toml::Table,
         Shown::Default => format!("{} = {}", key.name, default()),
         Shown::Set(value) => format!("{} = {value}", key.name),
         Shown::Commented(value) => format!("# {} = {value}", key.name),
+        Shown::Never => return,
     };
     let range = key.range.to_string();
     let comment = [key.note, &range].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");

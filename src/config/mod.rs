@@ -9,14 +9,20 @@ mod error;
 pub mod example;
 mod pins;
 mod rules;
+mod shape;
 pub mod table;
 mod tree;
 
-use std::path::Path;
+use std::{error::Error, path::Path};
 
-use crate::{display::texts::Texts, policy::Policy, regular};
+use crate::{
+    display::texts::Texts,
+    policy::{Policy, ShippedPolicy},
+    regular,
+    vision::{ModelError, Runtime},
+};
 pub use door_unit::*;
-pub use error::ConfigError;
+pub use error::{ConfigError, Place, SettingsFile, Written};
 use error::{Fault, parse_toml};
 pub use pins::{Held, held};
 pub use tree::*;
@@ -30,8 +36,31 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]: unreadable, no TOML, an unknown key, a value out of range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = read(path)?;
+        let text = read(&SettingsFile::configuration(path))?;
         Self::parse(&text, path)
+    }
+
+    /// Loads the model that a key of `[models]` names, or the embedded one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unusable`]; of an embedded model too.
+    pub fn model<M>(
+        &self,
+        key: &'static str,
+        load: impl FnOnce(Option<&Path>, Runtime) -> Result<M, ModelError>,
+    ) -> Result<M, ConfigError> {
+        let path = match key {
+            "models.detector" => &self.models.detector,
+            "models.age" => &self.models.age,
+            _ => &self.models.liveness,
+        };
+        load(path.as_deref(), self.models.runtime).map_err(|error| self.unusable(key, error))
+    }
+
+    /// An error of what a key names, with the key and its place.
+    #[must_use]
+    pub fn unusable(&self, key: &str, error: impl Into<Box<dyn Error + Send + Sync>>) -> ConfigError {
+        ConfigError::Unusable { source: error.into(), place: self.written.place(key) }
     }
 
     /// Relative paths are relative to the folder of the configuration file, whoever starts the program wherever.
@@ -57,32 +86,37 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file = &SettingsFile::configuration(path);
+        shaped(text, file, shape::File::Configuration)?;
         // What no table of values can hold, such as a number beyond 64 bits, is refused with its line.
-        parse_toml::<toml::Table>(text, path)?;
-        let mut config: Self = parse_toml(text, path)?;
+        parse_toml::<toml::Table>(text, file)?;
+        let mut config: Self = parse_toml(text, file)?;
+        config.written = Written::new(path, text);
         if let Some(fault) = config.faults().into_iter().next() {
-            return Err(fault.at(text, path));
+            return Err(fault.at(text, file));
         }
         config.place(path);
-        let beside = |file: &Path| path.parent().map_or_else(|| file.to_owned(), |folder| folder.join(file));
-        if let Some(file) = &config.policy_file {
+        let beside = |named: &Path| path.parent().map_or_else(|| named.to_owned(), |folder| folder.join(named));
+        if let Some(named) = &config.policy_file {
             if config.policy.is_some() {
-                let fault =
-                    Fault::new("policy_file", file.display(), "either `policy_file` or a [policy] table, not both");
-                return Err(fault.at(text, path));
+                let expected = "either `policy_file` or a [policy] table, not both";
+                return Err(Fault::new("policy_file", format!("{named:?}"), expected).at(text, file));
             }
-            config.policy = Some(load_policy(&beside(file))?);
+            config.policy = Some(load_policy(&beside(named)).map_err(|error| config.unusable("policy_file", error))?);
+        }
+        if let Some(fault) = config.two_policies() {
+            return Err(fault.at(text, file));
         }
         if config.policy().in_force(config.liveness.mode).is_none() {
-            return Err(config.lacks_liveness(text).at(text, path));
+            return Err(config.lacks_liveness().at(text, file));
         }
-        if let Some(file) = &config.display.texts_file {
-            let file = beside(file);
-            let texts = Texts::load(&config.display.language, &file).map_err(|error| {
+        if let Some(named) = &config.display.texts_file {
+            let named = beside(named);
+            let texts = Texts::load(&config.display.language, &named).map_err(|error| {
                 let error = error.to_string();
                 let why = error.strip_prefix("display: ").unwrap_or(&error);
                 let expected = format!("a file of texts that can be used: {why}");
-                Fault::new("display.texts_file", format!("{:?}", file.display().to_string()), &expected).at(text, path)
+                Fault::new("display.texts_file", format!("{named:?}"), &expected).at(text, file)
             })?;
             config.display.own_texts = Some(texts);
         }
@@ -90,16 +124,33 @@ impl Config {
     }
 
     /// A living face is asked for, in so many words or as shipped, and the policy does not say how sure of one it must be.
-    fn lacks_liveness(&self, text: &str) -> Fault {
-        let written = toml::from_str::<toml::Table>(text)
-            .is_ok_and(|all| all.get("liveness").is_some_and(|liveness| liveness.get("mode").is_some()));
-        if written {
+    fn lacks_liveness(&self) -> Fault {
+        if self.written.place("liveness.mode").line.is_some() {
             let expected = "a policy with a [liveness] table, which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or \"off\"";
             return Fault::new("liveness.mode", format!("\"{}\"", self.liveness.mode), expected);
         }
         let key = if self.policy_file.is_some() { "policy_file" } else { "policy" };
         let expected = "one with it, which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or `mode = \"off\"` in [liveness]: it is \"passive\" where nothing else is written";
         Fault::new(key, "a policy without a [liveness] table", expected)
+    }
+
+    /// A shipped policy was chosen, and another policy beside it: nobody can know which of them was meant.
+    fn two_policies(&self) -> Option<Fault> {
+        let other = self.other_policy()?;
+        if self.shipped_policy == ShippedPolicy::default() {
+            return None;
+        }
+        let expected = format!("no `shipped_policy` beside {other}: take out the one that is not to say who is let in");
+        Some(Fault::new("shipped_policy", format!("\"{}\"", self.shipped_policy), &expected))
+    }
+
+    /// What says who is let in instead of a shipped policy.
+    fn other_policy(&self) -> Option<&'static str> {
+        match (&self.policy_file, &self.policy) {
+            (Some(_), _) => Some("`policy_file`"),
+            (None, Some(_)) => Some("the [policy] table"),
+            (None, None) => None,
+        }
     }
 
     /// The policy in force: the configured one, or the one shipped with the embedded model.
@@ -132,9 +183,9 @@ impl Config {
 /// Largest configuration or policy, in bytes.
 const MOST_BYTES: u64 = 1_000_000;
 
-fn read(path: &Path) -> Result<String, ConfigError> {
-    let text =
-        regular::read_text(path, MOST_BYTES).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+fn read(file: &SettingsFile) -> Result<String, ConfigError> {
+    let text = regular::read_text(&file.path, MOST_BYTES)
+        .map_err(|source| ConfigError::Read { file: file.clone(), source })?;
     // What some editors put before a text.
     match text.strip_prefix('\u{feff}') {
         Some(rest) => Ok(rest.to_owned()),
@@ -147,11 +198,21 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 /// # Errors
 /// As [`Config::load`].
 pub fn load_policy(path: &Path) -> Result<Policy, ConfigError> {
-    let text = read(path)?;
-    let policy: Policy = parse_toml(&text, path)?;
+    let file = &SettingsFile::policy(path);
+    let text = read(file)?;
+    shaped(&text, file, shape::File::Policy)?;
+    let policy: Policy = parse_toml(&text, file)?;
     match policy_faults(&policy).into_iter().next() {
         None => Ok(policy),
-        Some(fault) => Err(fault.at(&text, path)),
+        Some(fault) => Err(fault.at(&text, file)),
+    }
+}
+
+/// Refuses a text whose keys or values are not those of such a file.
+fn shaped(text: &str, file: &SettingsFile, kind: shape::File) -> Result<(), ConfigError> {
+    match shape::misfit(text, kind) {
+        None => Ok(()),
+        Some((line, message)) => Err(ConfigError::Parse { file: file.clone(), line, message }),
     }
 }
 
@@ -178,10 +239,7 @@ mod parsed {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        parsed::{accepted, error},
-        *,
-    };
+    use super::{parsed::error, *};
     use crate::policy::ShippedPolicy;
 
     #[test]
@@ -190,54 +248,66 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_is_told_with_its_key_and_what_was_found() {
-        let message = error("[camera]\nwidth = 640\nmirror = 5 # once\n");
-        assert!(message.contains("line 3: `camera.mirror` is 5: ") && message.contains("boolean"), "{message}");
-        let message = error("[liveness]\nmode = 1\n");
-        assert!(message.contains("line 2: `liveness.mode` is 1: "), "{message}");
-        let message = error("[camera]\nregion = [0.0, 0.0, 1.0, 1.0, 1.0]\n");
+    fn a_line_without_what_it_needs_is_told_with_its_table() {
+        let message = error("\n[inputs.staff]\nactive = \"low\"\n");
+        assert!(message.contains("line 2: `inputs.staff` lacks `line`"), "{message}");
+    }
+
+    #[test]
+    fn a_policy_file_that_cannot_be_used_is_told_with_the_key_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.toml");
+        std::fs::write(&path, "\npolicy_file = \"none.toml\"\n").unwrap();
+        let refused = || Config::load(&path).unwrap_err().to_string();
+        let place = format!("(`policy_file`, line 2 of {})", path.display());
         assert!(
-            message.contains("line 2: `camera.region` is [0.0, 0.0, 1.0, 1.0, 1.0]: 5 numbers, expected 4"),
+            refused().contains("none.toml: cannot read it: No such file") && refused().contains(&place),
+            "{}",
+            refused()
+        );
+        std::fs::write(folder.path().join("none.toml"), "threshold_age = 9\nchallenge_age = 25\nconfidence = 0.9\n")
+            .unwrap();
+        assert!(
+            refused().contains("none.toml, line 1: `threshold_age` is 9") && refused().contains(&place),
+            "{}",
+            refused()
+        );
+        assert!(refused().starts_with("policy /"), "{}", refused());
+    }
+
+    #[test]
+    fn a_key_is_told_with_its_line_or_as_left_at_its_default() {
+        let config = Config::parse("[camera]\n\nrate = 5.0\n", Path::new("gate.toml")).unwrap();
+        assert_eq!(config.unusable("camera.rate", "slow").to_string(), "slow (`camera.rate`, line 3 of gate.toml)");
+        let default = config.unusable("log.folder", "full").to_string();
+        assert_eq!(default, "full (`log.folder`, which gate.toml leaves at its default)");
+        assert_eq!(Config::default().unusable("log.folder", "full").to_string(), "full (`log.folder`)");
+    }
+
+    #[test]
+    fn a_shipped_policy_beside_another_one_is_refused_and_the_one_that_the_example_names_is_noted() {
+        let by_hand =
+            "[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\n[policy.liveness]\nconfidence = 0.9\n";
+        let message = error(&format!("\nshipped_policy = \"strict\"\n{by_hand}"));
+        assert!(
+            message.contains(
+                "line 2: `shipped_policy` is \"strict\", expected no `shipped_policy` beside the [policy] table"
+            ),
             "{message}"
         );
-    }
-
-    #[test]
-    fn a_value_within_a_line_of_keys_is_told_with_its_own_key_and_in_plain_words() {
-        for (text, expected) in [
-            ("[inputs]\nstaff = { line = \"5\" }\n", "line 2: `inputs.staff.line` is \"5\": "),
-            ("[inputs.exit]\n\nline = -5\n", "line 3: `inputs.exit.line` is -5: "),
-            ("[inputs]\nstaff = { line = -5 }\n", "expected a whole number, 0 to 4294967295"),
-            ("[inputs]\nstaff = 5\n", "line 2: `inputs.staff` is 5: "),
-            ("[inputs]\nstaff = 5\n", "expected a table of keys"),
-            ("[outputs]\nlamp = { line = 4, active = 1 }\n", "line 2: `outputs.lamp.active` is 1: "),
-            ("[camera]\nrate = \"fast\"\n", "line 2: `camera.rate` is \"fast\": "),
-            ("[camera]\nrate = \"fast\"\n", "expected a number"),
-            ("\n[inputs.staff]\nactive = \"low\"\n", "line 2: `inputs.staff` lacks `line`"),
-        ] {
-            let message = error(text);
-            assert!(message.contains(expected) && !message.contains("u32") && !message.contains("f32"), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_list_is_no_table_and_a_table_no_word() {
-        for (text, expected) in [
-            (
-                "[inputs]\nstaff = [5, \"simulated\"]\n",
-                "line 2: `inputs.staff` is [5, \"simulated\"], expected a table of keys",
-            ),
-            ("\nvisit = [5, 10]\n", "line 2: `visit` is [5, 10], expected a table of keys"),
-            (
-                "[camera]\nsource = { v4l2 = {} }\n",
-                "line 2: `camera.source` is { v4l2 = {} }, expected a word in quotes",
-            ),
-        ] {
-            let message = error(text);
-            assert!(message.contains(expected), "{message}");
-        }
-        // A whole number is one that may have had a fraction.
-        assert!(accepted("[camera]\nrate = 10\nregion = [0, 0, 1, 1]\n[camera.controls]\ngain = 3\nauto = true\n"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.toml");
+        std::fs::write(folder.path().join("p.toml"), include_str!("../../models/policy.toml")).unwrap();
+        std::fs::write(&path, "policy_file = \"p.toml\"\nshipped_policy = \"fast\"\n").unwrap();
+        let message = Config::load(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("line 2: `shipped_policy` is \"fast\"") && message.contains("beside `policy_file`"),
+            "{message}"
+        );
+        let notes = |text: &str| Config::parse(text, Path::new("gate.toml")).unwrap().notes();
+        let noted = notes(&format!("shipped_policy = \"balanced\"\n{by_hand}"));
+        assert!(noted.iter().any(|(key, what)| *key == "shipped_policy" && what.contains("[policy]")), "{noted:?}");
+        assert!(notes(by_hand).is_empty() && notes("shipped_policy = \"strict\"\n").is_empty());
     }
 
     #[test]
@@ -274,7 +344,7 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_type_is_named_with_its_line() {
         let message = error("[visit]\ngood_frames = \"many\"\n");
-        assert!(message.contains("line 2") && message.contains("string"), "{message}");
+        assert!(message.contains("line 2: `visit.good_frames` is \"many\", expected a whole number"), "{message}");
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub(super) fn notes(config: &Config) -> Vec<(&'static str, String)> {
         );
         notes.push(("camera.rate", what));
     }
+    if let Some(other) = config.other_policy().filter(|_| config.written.place("shipped_policy").line.is_some()) {
+        let shipped = config.shipped_policy;
+        let what = format!("\"{shipped}\" is not in force: {other} says who is let in; take this line out");
+        notes.push(("shipped_policy", what));
+    }
     notes
 }
 

@@ -33,16 +33,41 @@ pub struct Key {
 /// What a value may be. Bounds belong to the range unless said otherwise.
 #[derive(Clone, Copy, Debug)]
 pub enum Range {
-    /// What its type allows: a path, a name, one of the words of an enumeration.
-    Any,
+    /// A path.
+    Path,
+    /// A name, such as the label of a GPIO chip.
+    Name,
+    /// True or false.
+    Flag,
     /// A number between two bounds, in this unit.
-    Within(Low, High, &'static str),
-    /// One of these numbers, in this unit.
+    Within(Digits, Low, High, &'static str),
+    /// One of these whole numbers, in this unit.
     Number(&'static [i64], &'static str),
+    /// So many numbers in a list; `rules.rs` says of what size.
+    Numbers(usize),
     /// One of these words; what else there is.
     Word(&'static [&'static str], &'static str),
+    /// One of these words, which the note tells.
+    OneOf(&'static [&'static str]),
+    /// A list of some of these words; what else there is to know.
+    SomeOf(&'static [&'static str], &'static str),
+    /// A program and its arguments.
+    Command,
+    /// Names and values of a camera's own controls.
+    Controls,
     /// A table of these keys within the table.
     Keys(&'static [Key]),
+    /// What a program wrote; its type checks it.
+    Written,
+}
+
+/// Which numbers there are between two bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digits {
+    /// Whole ones.
+    Whole,
+    /// All.
+    Any,
 }
 
 /// A lower bound.
@@ -74,6 +99,8 @@ pub enum Shown {
     Set(&'static str),
     /// Commented out, with this value.
     Commented(&'static str),
+    /// Not at all: a program writes it.
+    Never,
 }
 
 const fn key(name: &'static str, range: Range, note: &'static str) -> Key {
@@ -85,32 +112,37 @@ const fn shown(name: &'static str, range: Range, shown: Shown, note: &'static st
 }
 
 const fn within(low: f64, high: f64, unit: &'static str) -> Range {
-    Range::Within(Low::At(low), High::At(high), unit)
+    Range::Within(Digits::Any, Low::At(low), High::At(high), unit)
 }
 
-const LINE: Range = within(0.0, 511.0, "");
+const fn whole(low: f64, high: f64, unit: &'static str) -> Range {
+    Range::Within(Digits::Whole, Low::At(low), High::At(high), unit)
+}
+
+const LINE: Range = whole(0.0, 511.0, "");
+const LEVEL: Range = Range::OneOf(&["high", "low"]);
 
 /// What an input's table has.
 const INPUT: Range = Range::Keys(&[
     key("line", LINE, ""),
-    key("chip", Range::Any, ""),
-    key("active", Range::Any, ""),
-    key("bias", Range::Any, ""),
-    key("debounce_ms", within(5.0, 1000.0, "milliseconds"), ""),
+    key("chip", Range::Name, ""),
+    key("active", LEVEL, ""),
+    key("bias", Range::OneOf(&["pull-up", "pull-down", "external"]), ""),
+    key("debounce_ms", whole(5.0, 1000.0, "milliseconds"), ""),
 ]);
 
 /// What an output's table has.
-const OUTPUT: Range = Range::Keys(&[key("line", LINE, ""), key("chip", Range::Any, ""), key("active", Range::Any, "")]);
+const OUTPUT: Range = Range::Keys(&[key("line", LINE, ""), key("chip", Range::Name, ""), key("active", LEVEL, "")]);
 
 /// What the table of Wiegand has.
 const WIEGAND: Range = Range::Keys(&[
     key("d0_line", LINE, ""),
     key("d1_line", LINE, ""),
-    key("chip", Range::Any, ""),
-    key("active", Range::Any, ""),
+    key("chip", Range::Name, ""),
+    key("active", LEVEL, ""),
     key("bits", Range::Number(&[26, 34], ""), ""),
-    key("facility", within(0.0, 65_535.0, ""), ""),
-    key("card", within(0.0, 65_535.0, ""), ""),
+    key("facility", whole(0.0, 65_535.0, ""), ""),
+    key("card", whole(0.0, 65_535.0, ""), ""),
 ]);
 
 /// All keys.
@@ -126,13 +158,13 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             shown(
                 "shipped_policy",
-                Range::Any,
+                Range::OneOf(&["strict", "balanced", "fast"]),
                 Shown::Set("\"balanced\""),
                 "or \"strict\" or \"fast\"; the README has the figures of each",
             ),
             shown(
                 "policy_file",
-                Range::Any,
+                Range::Path,
                 Shown::Commented("\"policy.toml\""),
                 "beside this file; must stand above the first table",
             ),
@@ -144,49 +176,49 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             key(
                 "source",
-                Range::Any,
+                Range::OneOf(&["v4l2", "pipe", "replay"]),
                 "\"v4l2\"; \"pipe\": a command; \"replay\": recorded pictures (tests and demonstrations only)",
             ),
-            key("device", Range::Any, "a name under /dev/v4l/by-id survives replugging"),
+            key("device", Range::Path, "a name under /dev/v4l/by-id survives replugging"),
             shown(
                 "path",
-                Range::Any,
+                Range::Path,
                 Shown::Commented("\"frames\""),
                 "for \"replay\": folder of pictures, Motion-JPEG or Y4M file",
             ),
             shown(
                 "command",
-                Range::Any,
+                Range::Command,
                 Shown::Commented("[\"ffmpeg\", \"-i\", \"rtsp://10.0.0.5/stream\", \"-f\", \"mjpeg\", \"-\"]"),
                 "for \"pipe\"; absent: rpicam-vid, for the CSI cameras of a Raspberry Pi",
             ),
             key(
                 "format",
-                Range::Any,
+                Range::OneOf(&["auto", "YU12", "NV12", "YUYV", "RGB3", "BGR3", "GREY"]),
                 "what the command writes: Motion-JPEG or Y4M (\"auto\"), or raw \"YU12\", \"NV12\", \"YUYV\", \"RGB3\", \"BGR3\", \"GREY\"",
             ),
             key("rotation", Range::Number(&[0, 90, 180, 270], "degrees"), "clockwise turn that puts the picture upright"),
-            key("mirror", Range::Any, "exchanges left and right"),
-            key("region", Range::Any, "left, top, right, bottom, in shares of the picture: faces outside do not count"),
+            key("mirror", Range::Flag, "exchanges left and right"),
+            key("region", Range::Numbers(4), "left, top, right, bottom, in shares of the picture: faces outside do not count"),
             key(
                 "exposure",
-                Range::Any,
+                Range::OneOf(&["camera", "face"]),
                 "\"face\": set for the face and not for the window behind it, where the camera lets it be set",
             ),
             shown(
                 "controls",
-                Range::Any,
+                Range::Controls,
                 Shown::Commented("{ power_line_frequency = \"50 Hz\" }"),
                 "the camera's own, set at every opening; `agegate check` lists them",
             ),
-            key("width", within(160.0, 1920.0, "pixels"), "wanted size; the camera's nearest mode is taken"),
-            key("height", within(120.0, 1440.0, "pixels"), ""),
+            key("width", whole(160.0, 1920.0, "pixels"), "wanted size; the camera's nearest mode is taken"),
+            key("height", whole(120.0, 1440.0, "pixels"), ""),
             key("rate", within(1.0, 30.0, "frames a second"), "how many are judged"),
             key("stall_seconds", within(0.5, 30.0, "seconds"), "without a frame for so long the camera counts as lost"),
-            key("warmup_frames", within(0.0, 100.0, ""), "thrown away after opening, while the camera adjusts"),
+            key("warmup_frames", whole(0.0, 100.0, ""), "thrown away after opening, while the camera adjusts"),
             key(
                 "skip_unchanged",
-                Range::Any,
+                Range::Flag,
                 "where nothing changes, search less: one picture a second while nobody is there, else around the one face",
             ),
         ],
@@ -197,41 +229,41 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             shown(
                 "detector",
-                Range::Any,
+                Range::Path,
                 Shown::Commented("\"/etc/agegate/face-detector.onnx\""),
                 "another model than the embedded one",
             ),
-            shown("age", Range::Any, Shown::Commented("\"/etc/agegate/age-estimator.onnx\""), ""),
-            shown("liveness", Range::Any, Shown::Commented("\"/etc/agegate/liveness.onnx\""), ""),
+            shown("age", Range::Path, Shown::Commented("\"/etc/agegate/age-estimator.onnx\""), ""),
+            shown("liveness", Range::Path, Shown::Commented("\"/etc/agegate/liveness.onnx\""), ""),
             shown(
                 "detector_score",
                 within(0.05, 0.99, ""),
                 Shown::Commented("0.6"),
                 "absent: the score that the model was shipped with",
             ),
-            key("runtime", Range::Any, "\"auto\": in integers where the processor can; \"float\": to compare"),
+            key("runtime", Range::OneOf(&["auto", "float"]), "\"auto\": in integers where the processor can; \"float\": to compare"),
         ],
     },
     Section {
         name: "policy",
         intro: "# A policy by hand, instead of `policy_file`. No measured figures hold for it:",
         keys: &[
-            shown("threshold_age", within(10.0, 30.0, "years"), Shown::Commented("18"), "the legal limit"),
+            shown("threshold_age", whole(10.0, 30.0, "years"), Shown::Commented("18"), "the legal limit"),
             shown(
                 "challenge_age",
-                Range::Within(Low::Key("threshold_age"), High::At(60.0), "years"),
+                Range::Within(Digits::Whole, Low::Key("threshold_age"), High::At(60.0), "years"),
                 Shown::Commented("25"),
                 "who looks younger than this is asked for ID",
             ),
             shown(
                 "confidence",
-                Range::Within(Low::At(0.5), High::Below(1.0), ""),
+                Range::Within(Digits::Any, Low::At(0.5), High::Below(1.0), ""),
                 Shown::Commented("0.95"),
                 "P(age >= threshold) that opens",
             ),
             shown(
                 "deny_confidence",
-                Range::Within(Low::At(0.5), High::Below(1.0), ""),
+                Range::Within(Digits::Any, Low::At(0.5), High::Below(1.0), ""),
                 Shown::Commented("0.99"),
                 "P(age < threshold) that ends in Deny; absent: never, Refer instead",
             ),
@@ -241,6 +273,8 @@ pub const SECTIONS: &[Section] = &[
                 Shown::Commented("1.0"),
                 "of the estimates: above 1, small doubts count more; 1 changes nothing",
             ),
+            shown("model", Range::Name, Shown::Never, ""),
+            shown("evidence", Range::Written, Shown::Never, ""),
         ],
     },
     Section {
@@ -249,29 +283,31 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             shown(
                 "confidence",
-                Range::Within(Low::At(0.001), High::Below(1.0), ""),
+                Range::Within(Digits::Any, Low::At(0.001), High::Below(1.0), ""),
                 Shown::Commented("0.9"),
                 "P(living) that opens",
             ),
             shown("temperature", within(0.01, 100.0, ""), Shown::Commented("1.0"), "of the calibration"),
             shown("offset", within(-100.0, 100.0, ""), Shown::Commented("0.0"), ""),
+            shown("model", Range::Name, Shown::Never, ""),
+            shown("evidence", Range::Written, Shown::Never, ""),
         ],
     },
     Section {
         name: "visit",
         intro: "",
         keys: &[
-            key("good_frames", within(1.0, 50.0, ""), "that an Allow needs"),
+            key("good_frames", whole(1.0, 50.0, ""), "that an Allow needs"),
             key(
                 "most_frames",
-                Range::Within(Low::Key("good_frames"), High::At(200.0), ""),
+                Range::Within(Digits::Whole, Low::Key("good_frames"), High::At(200.0), ""),
                 "after so many a visit that is not sure is referred",
             ),
             key("decide_seconds", within(1.0, 120.0, "seconds"), "after so long it is referred whatever was seen"),
             key("lost_seconds", within(0.2, 10.0, "seconds"), "without the face for so long the visit is over"),
             key(
                 "max_tries",
-                within(1.0, 100.0, ""),
+                whole(1.0, 100.0, ""),
                 "tries in a row that did not end in Allow, left early or refused; then everyone is referred until the cool-down is over",
             ),
             key("cool_down_seconds", within(0.0, 3600.0, "seconds"), ""),
@@ -288,7 +324,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             key("min_face_pixels", within(24.0, 1000.0, "pixels"), ""),
             key("min_brightness", within(0.0, 200.0, ""), "of the face, 255 is white; below: \"more light\""),
-            key("max_brightness", Range::Within(Low::Above("min_brightness"), High::At(255.0), ""), ""),
+            key("max_brightness", Range::Within(Digits::Any, Low::Above("min_brightness"), High::At(255.0), ""), ""),
             key("min_contrast", within(0.0, 127.0, ""), "deviation of the brightness"),
             key("min_sharpness", within(0.0, 4.0, ""), "below: \"hold still\""),
             key("max_turn", within(0.05, 1.0, ""), "of the head; 0.32 is about 30 degrees"),
@@ -302,20 +338,20 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             key(
                 "mode",
-                Range::Any,
+                Range::OneOf(&["off", "passive", "turn"]),
                 "\"off\"; \"passive\": no Allow for what does not look living; \"turn\": nor without a turn of the head",
             ),
-            key("turns", within(1.0, 2.0, ""), "for \"turn\": how many, one after the other, each to a side by chance"),
+            key("turns", whole(1.0, 2.0, ""), "for \"turn\": how many, one after the other, each to a side by chance"),
         ],
     },
     Section {
         name: "start",
         intro: "",
         keys: &[
-            key("mode", Range::Any, "or \"button\" or \"sensor\": until then no frame is read"),
+            key("mode", Range::OneOf(&["always", "button", "sensor"]), "or \"button\" or \"sensor\": until then no frame is read"),
             key("line", LINE, "GPIO line of the button or sensor"),
-            key("chip", Range::Any, "\"auto\": a Raspberry Pi's header; else the chip's label, `agegate check` lists them"),
-            key("active", Range::Any, "level that starts a visit"),
+            key("chip", Range::Name, "\"auto\": a Raspberry Pi's header; else the chip's label, `agegate check` lists them"),
+            key("active", LEVEL, "level that starts a visit"),
             key("seconds", within(1.0, 120.0, "seconds"), "for which frames are read after a start"),
         ],
     },
@@ -325,17 +361,17 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             key(
                 "driver",
-                Range::Any,
+                Range::OneOf(&["rppal", "cdev", "simulated"]),
                 "\"rppal\" on a Raspberry Pi, \"cdev\" on other boards, \"simulated\" for none",
             ),
             key("pin", LINE, "BCM number (rppal, 0 to 27) or line of the chip (cdev)"),
-            key("chip", Range::Any, "as above (cdev only)"),
-            key("active", Range::Any, "level that energises the relay"),
-            key("lock", Range::Any, "or \"fail-safe\": open without power, for doors that must free people"),
+            key("chip", Range::Name, "as above (cdev only)"),
+            key("active", LEVEL, "level that energises the relay"),
+            key("lock", Range::OneOf(&["fail-secure", "fail-safe"]), "or \"fail-safe\": open without power, for doors that must free people"),
             key("open_seconds", within(0.2, 30.0, "seconds"), ""),
             key(
                 "max_open_seconds",
-                Range::Within(Low::Key("open_seconds"), High::At(120.0), "seconds"),
+                Range::Within(Digits::Any, Low::Key("open_seconds"), High::At(120.0), "seconds"),
                 "when visits follow each other",
             ),
         ],
@@ -348,7 +384,7 @@ pub const SECTIONS: &[Section] = &[
 # `debounce_ms` (50; 5 to 1000). A broken wire reads inactive, and opens nothing.",
         keys: &[
             shown("staff", INPUT, Shown::Commented("{ line = 5 }"), "button or key switch: opens after an ID check"),
-            key("staff_when", Range::Any, "only after a Refer or Deny, once for each; or \"always\""),
+            key("staff_when", Range::OneOf(&["referred", "always"]), "only after a Refer or Deny, once for each; or \"always\""),
             key("staff_seconds", within(1.0, 3600.0, "seconds"), "after the Refer or Deny"),
             shown("exit", INPUT, Shown::Commented("{ line = 6 }"), "button on the inside: opens at any time"),
             shown(
@@ -381,7 +417,7 @@ pub const SECTIONS: &[Section] = &[
             shown("lamp", OUTPUT, Shown::Commented("{ line = 12 }"), "light for the face, while somebody is looked at"),
             shown("buzzer", OUTPUT, Shown::Commented("{ line = 16 }"), "one with a tone of its own; a pattern each outcome"),
             shown("alarm", OUTPUT, Shown::Commented("{ line = 20 }"), ""),
-            key("alarm_on", Range::Any, "and \"out-of-order\""),
+            key("alarm_on", Range::SomeOf(&["forced", "held-open", "tamper", "out-of-order"], "a camera that is lost is \"out-of-order\""), "and \"out-of-order\""),
             shown(
                 "wiegand",
                 WIEGAND,
@@ -394,46 +430,46 @@ pub const SECTIONS: &[Section] = &[
         name: "display",
         intro: "",
         keys: &[
-            key("driver", Range::Any, "\"st7789\", \"ili9341\", \"ssd1306\""),
-            key("spi", Range::Any, ""),
-            key("clock_hz", within(100_000.0, 80_000_000.0, "hertz"), ""),
+            key("driver", Range::OneOf(&["none", "st7789", "ili9341", "ssd1306"]), "\"st7789\", \"ili9341\", \"ssd1306\""),
+            key("spi", Range::Path, ""),
+            key("clock_hz", whole(100_000.0, 80_000_000.0, "hertz"), ""),
             key("spi_mode", Range::Number(&[0, 3], ""), "3 for panels without CS"),
-            key("chip", Range::Any, "as above, for the next three lines"),
+            key("chip", Range::Name, "as above, for the next three lines"),
             key("dc_line", LINE, "data/command"),
             shown("reset_line", LINE, Shown::Set("24"), "take this line out if the panel's reset is not wired"),
             shown("backlight_line", LINE, Shown::Commented("23"), "high lights the panel; absent: it is lit by its wiring"),
             shown(
                 "width",
-                within(64.0, 240.0, "pixels"),
+                whole(64.0, 240.0, "pixels"),
                 Shown::Commented("240"),
                 "of the panel in its native orientation; absent: all that its controller has",
             ),
-            shown("height", within(32.0, 320.0, "pixels"), Shown::Commented("320"), ""),
+            shown("height", whole(32.0, 320.0, "pixels"), Shown::Commented("320"), ""),
             key("rotation", Range::Number(&[0, 90, 180, 270], "degrees"), ""),
-            key("offset_x", within(0.0, 239.0, "pixels"), "of a panel that is smaller than its controller's memory"),
-            key("offset_y", within(0.0, 319.0, "pixels"), ""),
-            key("invert", Range::Any, "most ST7789 panels need it, most ILI9341 do not"),
+            key("offset_x", whole(0.0, 239.0, "pixels"), "of a panel that is smaller than its controller's memory"),
+            key("offset_y", whole(0.0, 319.0, "pixels"), ""),
+            key("invert", Range::Flag, "most ST7789 panels need it, most ILI9341 do not"),
             shown(
                 "colour_order",
-                Range::Any,
+                Range::OneOf(&["rgb", "bgr"]),
                 Shown::Commented("\"bgr\""),
                 "or \"rgb\"; for a panel that shows red as blue",
             ),
             key("language", Range::Word(&["en", "de"], "other languages through `texts_file`"), ""),
-            shown("texts_file", Range::Any, Shown::Commented("\"texts.toml\""), "own texts, beside this file"),
+            shown("texts_file", Range::Path, Shown::Commented("\"texts.toml\""), "own texts, beside this file"),
         ],
     },
     Section {
         name: "log",
         intro: "",
         keys: &[
-            key("folder", Range::Any, ""),
-            key("max_file_bytes", within(4096.0, 1_000_000_000.0, "bytes"), "then a new file begins"),
-            key("keep_days", within(1.0, 3650.0, "days"), "by the log's own time, not by the clock alone"),
-            key("max_total_bytes", within(16_384.0, 1_000_000_000_000.0, "bytes"), "of all files; the oldest go first"),
+            key("folder", Range::Path, ""),
+            key("max_file_bytes", whole(4096.0, 1_000_000_000.0, "bytes"), "then a new file begins"),
+            key("keep_days", whole(1.0, 3650.0, "days"), "by the log's own time, not by the clock alone"),
+            key("max_total_bytes", whole(16_384.0, 1_000_000_000_000.0, "bytes"), "of all files; the oldest go first"),
             shown(
                 "key_file",
-                Range::Any,
+                Range::Path,
                 Shown::Commented("\"/var/lib/agegate/log.key\""),
                 "absent: the folder's name with .key, beside the folder; whoever has it can forge the log",
             ),
@@ -486,7 +522,10 @@ fn keys_faults(keys: &[Key], values: &toml::Table, dotted: &dyn Fn(&str) -> Stri
                 faults.extend(keys_faults(inner, values, &within));
             }
             _ if key.range.holds(value, values) => {}
-            _ => faults.push(Fault::new(&dotted(key.name), show(value), &key.range.to_string())),
+            _ => {
+                let expected = key.range.misses(value).unwrap_or_else(|| key.range.to_string());
+                faults.push(Fault::new(&dotted(key.name), show(value), &expected));
+            }
         }
     }
     faults
@@ -510,41 +549,107 @@ fn number(value: &toml::Value) -> Option<f64> {
     }
 }
 
+/// What a text must be that names something, and is not, if so.
+fn nameless(text: &str, what: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some(format!("{what}, or the line left out"));
+    }
+    text.contains('\0').then(|| format!("{what} without a zero character"))
+}
+
 impl Range {
+    /// What is wrong with a value, whatever else is in its table: what was expected instead. Of numbers only what no type of the
+    /// program could hold is told here; [`Range::holds`] knows their bounds.
+    #[must_use]
+    pub fn misses(&self, value: &toml::Value) -> Option<String> {
+        use toml::Value as V;
+        let quoted = |words: &[&str]| either(&words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>());
+        let strings = |values: &[V]| values.iter().all(V::is_str);
+        match (self, value) {
+            (Self::Path, V::String(text)) => nameless(text, "a path"),
+            (Self::Path, _) => Some("a path, in quotes".into()),
+            (Self::Name, V::String(text)) => nameless(text, "a name"),
+            (Self::Name, _) => Some("a name, in quotes".into()),
+            (Self::Flag, V::Boolean(_)) => None,
+            (Self::Flag, _) => Some("true or false".into()),
+            (Self::Within(Digits::Any, ..), V::Integer(_) | V::Float(_)) => None,
+            (Self::Within(Digits::Any, ..), _) => Some(format!("a number, {self}")),
+            (Self::Within(Digits::Whole, ..), V::Integer(_)) if self.could_hold(value) => None,
+            (Self::Within(Digits::Whole, ..), V::Integer(_)) => Some(self.to_string()),
+            (Self::Within(Digits::Whole, ..), _) => Some(format!("a whole number, {self}")),
+            (Self::Number(all, _), V::Integer(v)) => (!all.contains(v)).then(|| self.to_string()),
+            (Self::Number(..), _) => Some(format!("a whole number, {self}")),
+            (Self::Numbers(count), V::Array(values)) => {
+                let all = values.len() == *count && values.iter().all(|v| v.is_integer() || v.is_float());
+                (!all).then(|| format!("{count} numbers"))
+            }
+            (Self::Numbers(count), _) => Some(format!("{count} numbers in square brackets")),
+            (Self::Word(words, _), V::String(word)) => (!words.contains(&word.as_str())).then(|| self.to_string()),
+            (Self::Word(..), _) => Some(format!("a word in quotes: {self}")),
+            (Self::OneOf(words), V::String(word)) => (!words.contains(&word.as_str())).then(|| quoted(words)),
+            (Self::OneOf(words), _) => Some(format!("a word in quotes: {}", quoted(words))),
+            (Self::SomeOf(words, more), V::Array(values)) => {
+                let known = |v: &V| v.as_str().is_some_and(|word| words.contains(&word));
+                (!values.iter().all(known)).then(|| format!("a list of {} ({more})", quoted(words)))
+            }
+            (Self::SomeOf(words, more), _) => Some(format!("a list in square brackets of {} ({more})", quoted(words))),
+            (Self::Command, V::Array(parts)) if strings(parts) => {
+                let zero = parts.iter().filter_map(V::as_str).any(|part| part.contains('\0'));
+                zero.then(|| "words without a zero character".into())
+            }
+            (Self::Command, _) => Some(
+                "a program and its arguments, each in quotes, such as [\"rpicam-vid\", \"--output\", \"-\"]".into(),
+            ),
+            (Self::Controls, V::Table(_)) => None,
+            (Self::Controls, _) => Some("a table of names and values, such as { gain = 3 }".into()),
+            (Self::Keys(_), V::Table(_)) => None,
+            (Self::Keys(keys), _) => {
+                let first = keys.first().map_or("key", |key| key.name);
+                Some(format!("a table of keys in braces, such as {{ {first} = 5 }}"))
+            }
+            (Self::Written, _) => None,
+        }
+    }
+
+    /// Whether a whole number lies between the bounds that are fixed, so that the type of its key can hold it.
+    fn could_hold(&self, value: &toml::Value) -> bool {
+        let Self::Within(_, low, high, _) = self else { return true };
+        let Some(found) = number(value) else { return false };
+        let low = if let Low::At(low) = low { *low } else { 0.0 };
+        let (High::At(high) | High::Below(high)) = high;
+        (low..=*high).contains(&found)
+    }
+
     /// Whether a value is in the range; `others` are the values of its table.
     #[must_use]
     pub fn holds(&self, value: &toml::Value, others: &toml::Table) -> bool {
-        match self {
-            Self::Any | Self::Keys(_) => true,
-            Self::Number(all, _) => value.as_integer().is_some_and(|v| all.contains(&v)),
-            Self::Word(all, _) => value.as_str().is_some_and(|v| all.contains(&v)),
-            Self::Within(low, high, _) => {
-                let Some(found) = number(value) else { return false };
-                // A bound such as 0.05 is to be the same number as a 0.05 in the file.
-                let bound = |v: f64| if matches!(value, toml::Value::Float(_)) { f64::from(v as f32) } else { v };
-                let other = |name: &str| others.get(name).and_then(number).unwrap_or(f64::NAN);
-                let above = match low {
-                    Low::At(v) => found >= bound(*v),
-                    Low::Key(name) => found >= other(name),
-                    Low::Above(name) => found > other(name),
-                };
-                above
-                    && match high {
-                        High::At(v) => found <= bound(*v),
-                        High::Below(v) => found < bound(*v),
-                    }
-            }
+        if self.misses(value).is_some() {
+            return false;
         }
+        let Self::Within(_, low, high, _) = self else { return true };
+        let Some(found) = number(value) else { return false };
+        // A bound such as 0.05 is to be the same number as a 0.05 in the file.
+        let bound = |v: f64| if matches!(value, toml::Value::Float(_)) { f64::from(v as f32) } else { v };
+        let other = |name: &str| others.get(name).and_then(number).unwrap_or(f64::NAN);
+        let above = match low {
+            Low::At(v) => found >= bound(*v),
+            Low::Key(name) => found >= other(name),
+            Low::Above(name) => found > other(name),
+        };
+        above
+            && match high {
+                High::At(v) => found <= bound(*v),
+                High::Below(v) => found < bound(*v),
+            }
     }
 }
 
 impl fmt::Display for Range {
-    /// What is expected, as errors and the example say it; nothing for [`Range::Any`].
+    /// The bounds, as errors and the example say them; nothing for what has none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = |unit: &str| if unit.is_empty() { String::new() } else { format!(" {unit}") };
         match self {
-            Self::Any | Self::Keys(_) => Ok(()),
-            Self::Within(low, high, u) => {
+            Self::Within(_, low, high, u) => {
                 match (low, high) {
                     (Low::At(low), High::At(high)) => write!(f, "{low} to {high}")?,
                     (Low::At(low), High::Below(high)) => write!(f, "{low} or more, below {high}")?,
@@ -563,11 +668,21 @@ impl fmt::Display for Range {
                 let words: Vec<String> = all.iter().map(|w| format!("{w:?}")).collect();
                 write!(f, "{}; {more}", either(&words))
             }
+            Self::Path
+            | Self::Name
+            | Self::Flag
+            | Self::Numbers(_)
+            | Self::OneOf(_)
+            | Self::SomeOf(..)
+            | Self::Command
+            | Self::Controls
+            | Self::Keys(_)
+            | Self::Written => Ok(()),
         }
     }
 }
 
-fn either(words: &[String]) -> String {
+pub(super) fn either(words: &[String]) -> String {
     match words {
         [] => String::new(),
         [one] => one.clone(),
@@ -602,7 +717,7 @@ mod tests {
         for section in SECTIONS.iter().filter(|s| !s.name.starts_with("policy")) {
             for key in section.keys {
                 let value = match key.shown {
-                    Shown::Default => continue,
+                    Shown::Default | Shown::Never => continue,
                     Shown::Set(value) | Shown::Commented(value) => value,
                 };
                 let table = if section.name.is_empty() { String::new() } else { format!("[{}]\n", section.name) };
@@ -617,15 +732,73 @@ mod tests {
     fn the_ends_of_every_range_are_accepted_and_what_lies_beyond_is_refused_with_its_words() {
         for section in SECTIONS {
             for key in section.keys {
-                let Range::Within(Low::At(low), high, _) = key.range else { continue };
+                let Range::Within(digits, Low::At(low), high, _) = key.range else { continue };
                 let (High::At(top) | High::Below(top)) = high;
-                let float = |v: f64| toml::Value::Float(f64::from(v as f32));
-                assert!(key.range.holds(&float(low), &toml::Table::new()), "{}", key.name);
-                assert_eq!(key.range.holds(&float(top), &toml::Table::new()), matches!(high, High::At(_)));
+                let value = |v: f64| match digits {
+                    Digits::Whole => toml::Value::Integer(v as i64),
+                    Digits::Any => toml::Value::Float(f64::from(v as f32)),
+                };
+                assert!(key.range.holds(&value(low), &toml::Table::new()), "{}", key.name);
+                assert_eq!(key.range.holds(&value(top), &toml::Table::new()), matches!(high, High::At(_)));
                 for wrong in [low - 1.0, top + 1.0, f64::NAN, f64::INFINITY] {
                     assert!(!key.range.holds(&toml::Value::Float(wrong), &toml::Table::new()), "{} {wrong}", key.name);
                 }
                 assert!(key.range.to_string().contains(&low.to_string()), "{}", key.range);
+            }
+        }
+    }
+
+    /// What serde says of a value of a key, if it does not take it.
+    fn refused(section: &Section, name: &str, value: &str) -> Option<String> {
+        let table = if section.name.is_empty() { String::new() } else { format!("[{}]\n", section.name) };
+        let text = format!("{table}{name} = {value}\n");
+        toml::from_str::<Config>(&text).err().map(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn the_words_of_a_key_are_those_that_its_type_reads() {
+        // Inputs and outputs have their words one table further down.
+        let of_lines = ["staff", "lamp"].map(|name| {
+            let Some(Range::Keys(keys)) =
+                range(&format!("{}.{name}", if name == "staff" { "inputs" } else { "outputs" }))
+            else {
+                panic!("{name} is no table")
+            };
+            (name, keys)
+        });
+        let mut counted = 0;
+        let mut compare = |words: &[&str], refused: &dyn Fn(&str) -> Option<String>| {
+            counted += 1;
+            let unknown = refused("\"no-such-word\"").unwrap();
+            let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+            assert_eq!(known, words, "{unknown}");
+        };
+        for section in SECTIONS {
+            for key in section.keys {
+                if let Range::OneOf(words) = key.range {
+                    compare(words, &|value| refused(section, key.name, value));
+                } else if let Range::SomeOf(words, _) = key.range {
+                    compare(words, &|value| refused(section, key.name, &format!("[{value}]")));
+                }
+            }
+        }
+        for (name, keys) in of_lines {
+            let section = SECTIONS.iter().find(|s| s.keys.iter().any(|k| k.name == name)).unwrap();
+            for key in keys {
+                if let Range::OneOf(words) = key.range {
+                    compare(words, &|value| refused(section, name, &format!("{{ line = 1, {} = {value} }}", key.name)));
+                }
+            }
+        }
+        assert!(counted > 12, "{counted}");
+    }
+
+    #[test]
+    fn a_key_has_digits_after_the_point_where_its_type_does() {
+        for section in SECTIONS.iter().filter(|s| !s.name.starts_with("policy")) {
+            for key in section.keys {
+                let Range::Within(digits, ..) = key.range else { continue };
+                assert_eq!(refused(section, key.name, "70.5").is_none(), digits == Digits::Any, "{}", key.name);
             }
         }
     }

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::door_unit::{InputsConfig, OutputsConfig};
+use super::{
+    door_unit::{InputsConfig, OutputsConfig},
+    error::Written,
+};
 use crate::{
     camera::{controls::WantedControls, pixel::PixelFormat},
     display::texts::Texts,
@@ -47,6 +50,9 @@ pub struct Config {
     pub display: DisplayConfig,
     /// The decision log.
     pub log: LogConfig,
+    /// Where all this is written.
+    #[serde(skip)]
+    pub written: Written,
 }
 
 /// `[camera]`

@@ -150,4 +150,12 @@ pub enum DisplayError {
     /// The texts cannot be read.
     #[error("display: {0}")]
     Texts(String),
+    /// What a key of the configuration names cannot be used.
+    #[error("{source} ({place})")]
+    Configured {
+        /// Why.
+        source: Box<DisplayError>,
+        /// The key, and where it stands.
+        place: crate::config::Place,
+    },
 }

@@ -23,7 +23,7 @@ use ssd1306::{Ssd1306, mode::DisplayConfig as _, rotation::DisplayRotation, size
 
 use super::{Display, DisplayError, Screen, canvas::Canvas, recorded::NoDisplay, screens, texts::Texts};
 use crate::{
-    config::{ColourOrder, DisplayConfig, DisplayDriver},
+    config::{ColourOrder, Config, DisplayConfig, DisplayDriver},
     gpio,
 };
 
@@ -113,6 +113,20 @@ pub fn open(config: &DisplayConfig) -> Result<Box<dyn Display>, DisplayError> {
     Ok(Box::new(PanelDisplay::new(panel, config.texts(), turned_size(config), mono, name)))
 }
 
+/// Opens the display of a configuration; an SPI device that cannot be had is told with the key that names it.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_of(config: &Config) -> Result<Box<dyn Display>, DisplayError> {
+    let spi = config.display.spi.display().to_string();
+    open(&config.display).map_err(|error| match error {
+        DisplayError::Open { ref what, .. } if *what == spi => {
+            DisplayError::Configured { source: Box::new(error), place: config.written.place("display.spi") }
+        }
+        other => other,
+    })
+}
+
 /// A panel and the line that lights it.
 struct Lit {
     panel: Box<dyn Panel>,
@@ -148,8 +162,8 @@ fn open_spi(config: &DisplayConfig) -> Result<SpidevDevice, DisplayError> {
 fn output(label: &str, line: u32, what: &str) -> Result<CdevPin, DisplayError> {
     let failed = |detail: String| DisplayError::Open { what: format!("line {line} of {label:?} ({what})"), detail };
     let line = gpio::line(label, line).map_err(|e| failed(e.to_string()))?;
-    let handle =
-        line.request(gpio_cdev::LineRequestFlags::OUTPUT, 1, "agegate display").map_err(|e| failed(e.to_string()))?;
+    let handle = gpio::request(&line, gpio_cdev::LineRequestFlags::OUTPUT, 1, "agegate display")
+        .map_err(|e| failed(e.to_string()))?;
     CdevPin::new(handle).map_err(|e| failed(e.to_string()))
 }
 

@@ -91,7 +91,7 @@ impl Place {
     fn request(&self, flags: LineRequestFlags, level: u8) -> Result<LineHandle, LineError> {
         let line = gpio::line(&self.chip, self.line).map_err(|source| LineError::Chip { key: self.key, source })?;
         let name = format!("agegate {}", self.key);
-        line.request(flags, level, &name).map_err(self.failed("requesting it (does another program hold it?)"))
+        gpio::request(&line, flags, level, &name).map_err(self.failed("requesting it"))
     }
 
     fn file(&self, end: &str) -> Result<PathBuf, LineError> {

@@ -119,7 +119,7 @@ impl AttackSet {
                 for path in sorted(folder)? {
                     match path.file_name().unwrap_or_default().to_string_lossy() {
                         hidden if hidden.starts_with('.') => {}
-                        name if path.is_dir() => set.walk(&path, &name)?,
+                        name if path.is_dir() => set.walk(&path, instrument(&name))?,
                         _ if picture::is_picture(&path) => {
                             let reason = format!("it lies in no sub-folder that says what it shows, such as {LIVE}");
                             set.reject(&path, &reason);
@@ -273,6 +273,11 @@ impl AttackSet {
     }
 }
 
+/// What a sub-folder's name says was held up: that of the living is no attack, however it is written.
+fn instrument(folder: &str) -> &str {
+    if folder.trim().eq_ignore_ascii_case(LIVE) { LIVE } else { folder }
+}
+
 /// Gender and group of a picture.
 type Labels = HashMap<PathBuf, (Option<Gender>, Option<String>)>;
 
@@ -325,6 +330,14 @@ mod tests {
         let told: Vec<String> = set.rejected.iter().map(|r| format!("{} {}", r.place, r.reason)).collect();
         assert!(told.iter().any(|t| t.contains("loose.jpg") && t.contains("no sub-folder")), "{told:?}");
         assert!(told.iter().any(|t| t.contains("notes.txt")), "{told:?}");
+    }
+
+    #[test]
+    fn the_living_are_no_attack_however_their_folder_is_written() {
+        let folder = folder(&["LIVE/x.jpg", "Live/y.jpg", "Screen/a.jpg"]);
+        let set = AttackSet::open(&[folder.path().into()], &[]).unwrap();
+        let instruments: Vec<&str> = set.pictures.iter().map(|h| h.instrument.as_str()).collect();
+        assert_eq!(instruments, ["Screen", LIVE, LIVE]);
     }
 
     #[test]

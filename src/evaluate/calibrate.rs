@@ -78,7 +78,7 @@ impl Wish {
 /// The fixed ends of a key's range.
 fn bounds(key: &str) -> (f64, f64) {
     match table::range(key) {
-        Some(Range::Within(low, High::At(high) | High::Below(high), _)) => {
+        Some(Range::Within(_, low, High::At(high) | High::Below(high), _)) => {
             (if let Low::At(low) = low { low } else { f64::MIN }, high)
         }
         _ => (f64::MIN, f64::MAX),

@@ -19,6 +19,12 @@ use crate::{
     visit::{SeenFace, Sighting, VisitSettings, VisitTracker},
 };
 
+/// Said where nobody living was shown.
+const NO_LIVING: &str = "no picture of living people: how many of them are taken for an attack (BPCER) is not known; give some in a \
+     sub-folder `live`, or with --live DIR";
+/// Said where no attack was shown.
+const NO_ATTACK: &str = "no picture of an attack: how many are taken for living (APCER) is not known; give some with --attacks DIR, in \
+     sub-folders that name what is held up";
 /// Frames of a visit at most.
 const VISIT: usize = 10;
 
@@ -126,6 +132,17 @@ impl LivenessFigures {
             liveness_model: model.clone(),
             liveness_rejected: all.rejected.clone(),
         }
+    }
+
+    /// What these pictures say nothing about, in words.
+    #[must_use]
+    pub fn not_known(&self) -> Vec<&'static str> {
+        let (no_living, no_attack) = (self.liveness_living.frames == 0, self.liveness.apcer.is_empty());
+        [(no_living, NO_LIVING), (no_attack, NO_ATTACK)]
+            .into_iter()
+            .filter(|(no, _)| *no)
+            .map(|(_, what)| what)
+            .collect()
     }
 
     /// The two groups of at least twenty living frames whose BPCER lies furthest apart: worse, better, difference.
@@ -259,6 +276,9 @@ impl fmt::Display for LivenessFigures {
                 percent(of_visits.map(|v| v.share))
             )?;
         }
+        for unknown in self.not_known() {
+            writeln!(f, "{unknown}")?;
+        }
         for g in &self.liveness_groups {
             writeln!(
                 f,
@@ -331,6 +351,16 @@ pub(super) mod tests {
             (found.liveness_visits.apcer["print"].share.value, found.liveness_visits.apcer["print"].visits),
             (0.0, Some(1))
         );
+    }
+
+    #[test]
+    fn what_was_not_shown_is_told_as_not_known() {
+        let attacks = figures(vec![seen("screen", 0, Some(1.0))]).to_string();
+        assert!(attacks.contains("(BPCER) is not known") && !attacks.contains("(APCER) is not known"), "{attacks}");
+        let living = figures(vec![seen(LIVE, 0, Some(1.0))]).to_string();
+        assert!(living.contains("(APCER) is not known") && !living.contains("(BPCER) is not known"), "{living}");
+        let both = figures(vec![seen(LIVE, 0, Some(1.0)), seen("screen", 0, Some(1.0))]).to_string();
+        assert!(!both.contains("not known"), "{both}");
     }
 
     #[test]

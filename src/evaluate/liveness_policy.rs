@@ -55,6 +55,14 @@ const LEAST: f64 = 0.001;
 /// Steps of the confidence: what the policy file shows is what the gate uses.
 const STEPS: f64 = 1e4;
 
+/// Whether somebody can want this share, told before any picture is looked at.
+///
+/// # Errors
+/// [`LivenessPolicyError::Wish`].
+pub fn may_be_wished(max_bpcer: f64) -> Result<(), LivenessPolicyError> {
+    if (0.001..=0.5).contains(&max_bpcer) { Ok(()) } else { Err(LivenessPolicyError::Wish(max_bpcer)) }
+}
+
 /// Chooses the liveness part of a policy and measures it.
 ///
 /// # Errors
@@ -65,9 +73,7 @@ pub fn choose_liveness(
     visit: &VisitSettings,
     model: &ModelIdentity,
 ) -> Result<(LivenessPolicy, LivenessFigures), LivenessPolicyError> {
-    if !(0.001..=0.5).contains(&max_bpcer) {
-        return Err(LivenessPolicyError::Wish(max_bpcer));
-    }
+    may_be_wished(max_bpcer)?;
     let found = all.seen.iter().filter(|s| s.score.is_some());
     let (live, attacks): (Vec<&Seen>, Vec<&Seen>) = found.partition(|s| s.held.instrument == LIVE);
     let needed = (1.0 / max_bpcer).ceil() as usize;

@@ -495,11 +495,12 @@ fn liveness_section(l: &LivenessFigures) -> String {
             gap * 100.0
         )
     });
+    let unknown: String = l.not_known().into_iter().map(|what| format!("<p>{}.</p>", escape(what))).collect();
     let rejected: String =
         l.liveness_rejected.iter().map(|r| format!("<li>{}: {}</li>", escape(&r.place), escape(&r.reason))).collect();
     format!(
         "<p>Model {}, confidence {}. Frame by frame, and by visits of up to ten consecutive frames of a folder, which the gate's own \
-         visit judged as those of somebody whose age is beyond doubt (ISO/IEC 30107-3).</p>{}{faceless}{gap}{by_group}{}",
+         visit judged as those of somebody whose age is beyond doubt (ISO/IEC 30107-3).</p>{}{unknown}{faceless}{gap}{by_group}{}",
         escape(&l.liveness_model.to_string()),
         frames.confidence,
         table(&["", "frames", "of frames", "visits", "of visits"], &rows),

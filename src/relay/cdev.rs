@@ -27,16 +27,12 @@ impl CdevRelay {
     /// [`RelayError`] if the chip or the line cannot be had.
     pub fn open(config: &RelayConfig) -> Result<Self, RelayError> {
         let name = format!("line {} of {}", config.pin, gpio::shown(&config.chip));
-        let failed = |action: &'static str| {
-            let pin = name.clone();
-            move |error: gpio_cdev::Error| RelayError::Pin { pin, action, detail: error.to_string() }
-        };
+        let failed = |action: &'static str, detail: String| RelayError::Pin { pin: name.clone(), action, detail };
         let released = u8::from(level(config.active, false) == Level::High);
         let line = gpio::line(&config.chip, config.pin)?;
-        let handle = line
-            .request(LineRequestFlags::OUTPUT, released, "agegate relay")
-            .map_err(failed("requesting the line (does another program hold it?)"))?;
-        let pin = CdevPin::new(handle).map_err(failed("reading the line's state"))?;
+        let handle = gpio::request(&line, LineRequestFlags::OUTPUT, released, "agegate relay")
+            .map_err(|e| failed("requesting the line", e.to_string()))?;
+        let pin = CdevPin::new(handle).map_err(|e| failed("reading the line's state", e.to_string()))?;
         Ok(Self { pin, active: config.active, name })
     }
 }

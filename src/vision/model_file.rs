@@ -18,7 +18,7 @@ pub const MAX_MODEL_BYTES: u64 = 32 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The file could not be read.
-    #[error("model {model}: cannot read the file")]
+    #[error("model {model}: cannot read the file: {source}")]
     Read {
         /// Path, or "embedded".
         model: String,

@@ -179,7 +179,7 @@ def model_cut_short(guest: Guest) -> Result:
 def unknown_key(guest: Guest) -> Result:
     guest.configure()
     guest.sh("sed -i 's/^open_seconds/open_secs/' /etc/agegate/agegate.toml")
-    said = refuses_to_start(guest, r"agegate.toml, line \d+: unknown field `open_secs`")
+    said = refuses_to_start(guest, r"agegate.toml, line \d+: \[relay\] has no key `open_secs`")
     return Result(f'the gate refuses to start: "{said} ..."', stays_shut(guest, 1))
 
 
