@@ -107,7 +107,10 @@ fn the_minors_of_a_threshold_are_all_who_are_younger() {
     };
     assert!(calibrate("18").contains("0 people of 13-17 years"));
     assert!(calibrate("21").contains("1 people of 13-20 years"));
-    assert!(calibrate("9").contains("--threshold 9: expected 10 to 30 years"));
+    assert!(
+        calibrate("9")
+            .contains("invalid value '9' for '--threshold <THRESHOLD>': expected a whole number, 10 to 30 years")
+    );
 }
 
 #[test]

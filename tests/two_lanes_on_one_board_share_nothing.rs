@@ -86,7 +86,7 @@ fn a_simulated_line_of_the_other_is_refused_by_its_number_and_who_has_it() {
     assert!(!output.status.success() && expected.iter().all(|part| said.contains(part)), "{said}");
     // What reads the line now would read another level than the gate that has it.
     let checked = text(&agegate(folder, &["check", "--config", "lane2.toml"]).stdout);
-    assert!(checked.contains("note  inputs.staff: line 6 is in use by the gate that runs"), "{checked}");
+    assert!(checked.contains("FAIL  inputs.staff: line 6 is held by the gate that runs"), "{checked}");
     first.kill();
 }
 
