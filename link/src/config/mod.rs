@@ -3,6 +3,7 @@
 
 // The gate's own: a file is refused alike by both programs. Its library would bring the models' runtime with it.
 #[path = "../../../src/config/error.rs"]
+#[allow(dead_code, reason = "the gate has policies and keys that name files, too")]
 mod error;
 pub mod table;
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-use error::{Fault, parse_toml};
+use error::{Fault, SettingsFile, parse_toml};
 
 /// Where `agegate-link` looks without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/agegate-link/link.toml";
@@ -188,7 +189,7 @@ impl Config {
     /// [`ConfigError`]: unreadable, no TOML, an unknown key, a value out of range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = crate::files::read_text(path, MOST_BYTES)
-            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+            .map_err(|source| ConfigError::Read { file: SettingsFile::configuration(path), source })?;
         Self::parse(text.strip_prefix('\u{feff}').unwrap_or(&text), path)
     }
 
@@ -197,10 +198,11 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        parse_toml::<toml::Table>(text, path)?;
-        let mut config: Self = parse_toml(text, path)?;
+        let file = SettingsFile::configuration(path);
+        parse_toml::<toml::Table>(text, &file)?;
+        let mut config: Self = parse_toml(text, &file)?;
         if let Some(fault) = config.faults().into_iter().next() {
-            return Err(fault.at(text, path));
+            return Err(fault.at(text, &file));
         }
         config.place(path);
         Ok(config)
@@ -273,7 +275,7 @@ impl Config {
                 "levels without `+`: what is published has one topic",
             );
             let text = crate::files::read_text(path, MOST_BYTES).unwrap_or_default();
-            return Err(fault.at(&text, path));
+            return Err(fault.at(&text, &SettingsFile::configuration(path)));
         }
         Ok(self)
     }
