@@ -66,7 +66,7 @@ models:
 	cd models/train && $(PYTHON) views.py render 0 $(VIEWS) && $(PYTHON) views.py calm 0 1 && $(PYTHON) blends.py 0 $(BLENDS)
 	cd models/train && $(PYTHON) train_age.py --name age-hard --epochs 60
 	cd models/train && $(AGE_ROUND) --start age-hard --name age-calm --calm 0.75 --epochs 64
-	cd models/train && $(AGE_ROUND) --start age-calm --name age --calm 0.45 --blends 0.35 --epochs 44
+	cd models/train && $(AGE_ROUND) --start age-calm --name age --calm 0.4 --blends 0.45 --epochs 74
 	cd models/train && $(PYTHON) train_covers.py --checkpoint age && $(PYTHON) export.py age --checkpoint age
 	cd models/train && $(PYTHON) make_visitors.py && $(PYTHON) mean_or_median.py && $(PYTHON) fusion.py
 	$(MAKE) liveness

@@ -44,7 +44,7 @@ def detector_table(history: dict) -> str:
     versions = sorted(history["detector"], key=int)
     rows = [f"| scene photos of people that training never saw | {' | '.join(f'version {v}' for v in versions)} |", "|---" * (len(versions) + 1) + "|"]
     for name in history["detector"][versions[-1]]:
-        rows.append(f"| {name} | {' | '.join(share(*history['detector'][v][name]) for v in versions)} |")
+        rows.append(f"| {name} | {' | '.join(share(*history['detector'][v][name]) if name in history['detector'][v] else 'not counted' for v in versions)} |")
     return "\n".join(rows)
 
 

@@ -76,7 +76,7 @@ def labelled(count: int = 150) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             for sex in range(2):
                 rng = np.random.default_rng([SEED, 77, group, sex])
                 adults = [i for i in material.chips if material.labels[i, 1] == sex and material.labels[i, 2] == group and material.labels[i, 0] >= 13]
-                for i in rng.choice(adults, count, replace=False):
+                for i in rng.choice(adults, min(count, len(adults)), replace=False):
                     scene, box = attacks.living_scene(material, rng, int(i))
                     pixels.append(crops(door_camera.photograph(np.ascontiguousarray(scene, np.float32), rng), jitter(box, rng)))
                     gender.append(sex)

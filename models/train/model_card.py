@@ -247,8 +247,9 @@ teacher's features with a layer that is thrown away (Romero et al. 2015), and is
 did not see its label; labels that they contradict by more than 20 years weigh a tenth. Where a view is disguised, the teacher saw it as it was
 before. Version 3 went on from version 2 (`--start age2 --calm 0.75 --epochs 28 --rate 2e-3 --portraits 0.11`): three faces in four as they are,
 teenagers drawn more often and their labels believed more, and version 4 from version 3 in the same way. Version 5 went on from version 4
-(`--calm 0.45 --blends 0.35 --epochs 44`): a third of what it saw are faces of nobody, two training faces blended into one (`blends.py`), of which only the
-teacher's opinion is told, because the net had learnt its faces by heart; labels of grown people count half as much as before. `make models` is the same in
+(`--calm 0.45 --blends 0.35 --epochs 44`, then `--calm 0.4 --blends 0.5 --epochs 30`): nearly half of what it saw are faces of nobody, two training faces
+blended into one (`blends.py`), of which mostly the teacher's opinion is told, because the net had learnt its faces by heart; labels of grown people count
+half as much as before. `make models` is the same in
 three rounds from scratch. One linear layer on the last map learned what is covered (`train_covers.py`).
 Portraits are 11 to 15 % of the faces drawn, Asian adults come more often, averaged weights ship.
 Detector: anchor-free, three levels (after FCOS, Tian et al. 2019), focal and IoU losses, negatives drawn by how badly the
@@ -281,7 +282,8 @@ costs nothing, and waits for no particular turn or distance.
 
 | version | what is new |
 |---|---|
-| age estimator 5 | a round with blended faces of nobody |
+| age estimator 5 | two rounds with blended faces of nobody |
+| face detector 4 | the weights of version 3; the score of a face that is few pixels high is lifted |
 | age estimator 4 | a third round on plain faces |
 | liveness 2 | a crop of the head beside the two; eight times the scenes, most of the living photos as they are, half of the screens filling the view; scales of its activations, for integers |
 | age estimator 3 | a second round on plain faces; tells covered mouths and eyes; scales of its activations, for integers |
