@@ -61,7 +61,7 @@ pub enum Command {
     /// Help whoever mounts the camera: where the face is, its size, light, sharpness and turn, as words and as a box.
     Aim(AimArgs),
     /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: `run` would not start.
-    Check(ConfigArgs),
+    Check(CheckArgs),
     /// Read the decision log.
     Log(LogArgs),
     /// Drive the lock to its safe state.
@@ -93,6 +93,17 @@ pub struct CameraCommandArgs {
     /// Program and arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<String>,
+}
+
+/// Which configuration is checked.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    pub config: PathBuf,
+    /// Check it as if it stood at this place: a copy of the configuration of the gate that runs from there.
+    #[arg(long, value_name = "FILE")]
+    pub in_place_of: Option<PathBuf>,
 }
 
 /// Which configuration.
@@ -379,11 +390,12 @@ pub struct CalibrateArgs {
     #[command(flatten)]
     pub data: DatasetArgs,
     /// The legal limit in years: minors are all who are younger.
-    #[arg(long, default_value_t = 18, allow_negative_numbers = true, value_parser = of_key::<u8>("policy.threshold_age"))]
-    pub threshold: u8,
+    /// Default: 18.
+    #[arg(long, allow_negative_numbers = true, value_parser = of_key::<u8>("policy.threshold_age"))]
+    pub threshold: Option<u8>,
     /// Largest share of the minors of 13 and over let in: the upper end of its 95 % interval stays under it, and that of
-    /// younger children too. Several, with an `--out` for each, from one look at the pictures.
-    #[arg(long, value_name = "SHARE", default_values_t = [0.01], allow_negative_numbers = true, value_parser = number::<f64>)]
+    /// younger children too. Several, with an `--out` for each, from one look at the pictures. Default: 0.01.
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number::<f64>)]
     pub max_false_accept: Vec<f64>,
     /// Largest share of the frames of living people (--attacks, --live) that is taken for an attack: the liveness confidence is
     /// the highest that keeps it.
@@ -393,9 +405,9 @@ pub struct CalibrateArgs {
     /// shipped one.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Challenge age in years; `auto` chooses it together with the confidence.
-    #[arg(long, default_value = "25", allow_negative_numbers = true)]
-    pub challenge: String,
+    /// Challenge age in years; `auto` chooses it together with the confidence. Default: 25.
+    #[arg(long, allow_negative_numbers = true)]
+    pub challenge: Option<String>,
     /// Good frames that an Allow needs in a simulated visit; default: as configured.
     #[arg(long, allow_negative_numbers = true, value_parser = of_key::<u32>("visit.good_frames"))]
     pub frames: Option<u32>,

@@ -217,7 +217,8 @@ impl Running {
     /// Whether it is the gate of this configuration, whatever that says by now.
     #[must_use]
     pub fn is_of(&self, config: &Path) -> bool {
-        self.config == settled(config)
+        let there = |path: &Path| path.canonicalize().ok();
+        self.config == settled(config) || there(&self.config).is_some_and(|mine| there(config) == Some(mine))
     }
 
     /// The keeper, if it is still there.

@@ -355,6 +355,14 @@ pub enum AuditError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The records bear the code of a key that is not there any more.
+    #[error("decision log {}: its records bear a code, and the key {} is gone: put it back, or `run` begins with a new one and `agegate log verify` says for ever that the chain is broken", folder.display(), key.display())]
+    KeyGone {
+        /// Where the key was looked for.
+        key: PathBuf,
+        /// The log's folder.
+        folder: PathBuf,
+    },
     /// Another program writes to the same log.
     #[error("decision log {}: another agegate writes to it{}", path.display(), by.map_or_else(String::new, |pid| format!(" (process {pid})")))]
     Busy {
@@ -410,6 +418,7 @@ impl AuditError {
             | Self::NotAFile { path, .. }
             | Self::Lost { path, .. }
             | Self::Key { path, .. } => path,
+            Self::KeyGone { folder, .. } => folder,
         }
     }
 

@@ -104,6 +104,9 @@ impl AuditLog {
             files::open(path, For::Reading)?;
         }
         let tail = Tail::find(&files, None, key.as_ref())?;
+        if tail.head().seq > 0 && key.is_none() {
+            return Err(AuditError::KeyGone { key: key::path(config)?, folder: folder.clone() });
+        }
         Ok(format!("{}, {} records so far", folder.display(), tail.head().seq))
     }
 

@@ -33,7 +33,9 @@ const TOLD: usize = 20;
 /// # Errors
 /// If the data set cannot be opened, cannot support the bound, or the policy cannot be written.
 pub fn run(args: &CalibrateArgs) -> Outcome {
-    let challenge_age = match args.challenge.as_str() {
+    ages_are_asked_of_ages(args)?;
+    let bounds = if args.max_false_accept.is_empty() { vec![0.01] } else { args.max_false_accept.clone() };
+    let challenge_age = match args.challenge.as_deref().unwrap_or("25") {
         "auto" => None,
         text => Some(text.parse().map_err(|_| format!("--challenge {text:?}: expected years or auto"))?),
     };
@@ -43,21 +45,21 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
         visit.good_frames = frames as usize;
         visit.most_frames = visit.most_frames.max(visit.good_frames);
     }
-    if !args.out.is_empty() && args.out.len() != args.max_false_accept.len() {
-        let (bounds, files) = (args.max_false_accept.len(), args.out.len());
+    if !args.out.is_empty() && args.out.len() != bounds.len() {
+        let (bounds, files) = (bounds.len(), args.out.len());
         return Err(
             format!("--max-false-accept is given {bounds} times, --out {files} times: expected one for each").into()
         );
     }
     let wish = |max_false_accept| Wish {
-        threshold_age: args.threshold,
+        threshold_age: args.threshold.unwrap_or(18),
         challenge_age,
         max_false_accept,
         visit: visit.clone(),
         quality: config.quality,
         liveness: None,
     };
-    let mut wishes: Vec<Wish> = args.max_false_accept.iter().map(|bound| wish(*bound)).collect();
+    let mut wishes: Vec<Wish> = bounds.iter().map(|bound| wish(*bound)).collect();
     wishes.iter().try_for_each(Wish::check)?;
     may_be_wished(args.max_bpcer)?;
     let eyes = Eyes::load(None, args.age_model.as_deref(), args.liveness_model.as_deref(), Runtime::Auto)?;
@@ -89,6 +91,26 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
         write(args, number, &block(&policy, Some(&temperature), &bases)?)?;
     }
     Ok(Exit::Success)
+}
+
+/// What is said of ages needs pictures with ages: without any it would be passed over, and the policy be one for another age.
+fn ages_are_asked_of_ages(args: &CalibrateArgs) -> Result<(), String> {
+    if labelled::has_ages(&args.data) {
+        return Ok(());
+    }
+    let given = [
+        ("--threshold", args.threshold.is_some()),
+        ("--challenge", args.challenge.is_some()),
+        ("--frames", args.frames.is_some()),
+        ("--max-false-accept", !args.max_false_accept.is_empty()),
+        ("a second --out", args.out.len() > 1),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => {
+            Err(format!("{option} is about ages, and there are no pictures with ages: give --dataset, or leave it out"))
+        }
+    }
 }
 
 /// The liveness part: chosen on attacks and living people, or else that of the policy before, if it is for the same model.

@@ -15,7 +15,7 @@ use crate::{
         lock::{self, Writer},
     },
     camera::{self, CameraError, Retry, controls, pipe, turned::Rotation},
-    cli::ConfigArgs,
+    cli::CheckArgs,
     config::{CameraSource, Config, DisplayDriver, Held, RelayDriver, StartMode, held},
     display::panel,
     door_unit::{line, tamper},
@@ -36,9 +36,10 @@ const SURER: f32 = 1.05;
 ///
 /// # Errors
 /// Never; what is wrong is printed and makes the exit code 1.
-pub fn run(args: &ConfigArgs) -> Outcome {
+pub fn run(args: &CheckArgs) -> Outcome {
     let mut list = List { failed: 0 };
-    let config = match Config::load(&args.config) {
+    let place = args.in_place_of.as_ref().unwrap_or(&args.config);
+    let config = match Config::load_in_place_of(&args.config, place) {
         Ok(config) => {
             list.good("configuration", &args.config.display().to_string());
             config
@@ -68,7 +69,7 @@ pub fn run(args: &ConfigArgs) -> Outcome {
         }
         Err(error) => list.bad("models and policy", &chain(&error)),
     }
-    let neighbours = Neighbours::of(&args.config);
+    let neighbours = Neighbours::of(place);
     match neighbours.camera(&config) {
         Some(holder) if config.camera.source == CameraSource::Pipe => {
             list.held("camera", &pipe::shown(&config.camera.command), holder, &config, "camera.command");

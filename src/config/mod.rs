@@ -40,6 +40,14 @@ impl Config {
         Self::parse(&text, path)
     }
 
+    /// Loads and checks a file as if it stood at another place: what it names relative to itself is looked for there.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_in_place_of(path: &Path, place: &Path) -> Result<Self, ConfigError> {
+        Self::parse(&read(&SettingsFile::configuration(path))?, place)
+    }
+
     /// Loads the model that a key of `[models]` names, or the embedded one.
     ///
     /// # Errors
