@@ -137,7 +137,7 @@ fn an_anchor_that_went_out_exposes_a_log_that_was_cut_on_the_device() {
     receiver.wait("agegate/door/status", 30, |found| {
         found.iter().any(|p| p["state"] == "in-use" && p["camera"] == "watching")
     });
-    assert!(Command::new("kill").args(["-TERM", &gate.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("sh").args(["-c", &format!("kill -TERM {}", gate.id())]).status().unwrap().success());
     gate.wait().unwrap();
     receiver.wait("agegate/door/status", 30, |found| found.last().is_some_and(|p| p["state"] == "stopped"));
     let found = receiver.wait(topic, 30, |found| found.last().is_some_and(|p| p["record"]["event"] == "stop"));

@@ -448,9 +448,10 @@ impl Drop for Daemon {
     }
 }
 
-/// Sends a signal to a process.
+/// Sends a signal to a process. By the shell's own `kill`: a bare Debian has no other.
 pub fn signal(name: &str, process: u32) {
-    assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
+    let told = Command::new("sh").args(["-c", "kill \"$0\" \"$1\"", name, &process.to_string()]).status();
+    assert!(told.unwrap().success());
 }
 
 /// The children of a process that run a subcommand of the program.

@@ -172,7 +172,7 @@ impl Mosquitto {
     /// Lets it write what it keeps to its file.
     pub fn save(&self) {
         let id = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args(["-USR1", &id]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", &format!("kill -USR1 {id}")]).status().unwrap().success());
         let until = Instant::now() + Duration::from_secs(10);
         while !self.path("mosquitto.db").exists() {
             assert!(Instant::now() < until, "mosquitto does not save");
@@ -368,7 +368,7 @@ impl Running {
 
     pub fn terminate(&mut self) -> std::process::ExitStatus {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().unwrap().success());
         self.child.wait().unwrap()
     }
 
