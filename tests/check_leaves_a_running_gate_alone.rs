@@ -71,6 +71,11 @@ fn what_another_gate_has_makes_check_fail_and_is_told_with_that_gate() {
     }
     assert_eq!(code, Some(1), "{printed}");
     assert_eq!(agegate(folder.path(), &["run", "--config", "other.toml"]).status.code(), Some(2), "as `run` says");
+    // A copy of the gate's own configuration, as an editor or Ansible has it checked, or a link to it.
+    let copy = ["check", "--config", "other.toml", "--in-place-of", "agegate.toml"];
+    assert_eq!(agegate(folder.path(), &copy).status.code(), Some(0));
+    std::os::unix::fs::symlink("agegate.toml", folder.path().join("link.toml")).unwrap();
+    assert_eq!(agegate(folder.path(), &["check", "--config", "link.toml"]).status.code(), Some(0));
     // A line of another purpose, and a log of its own.
     let own_log = whole.replace("/log\"", "/other-log\"").replace("line = 12", "line = 13");
     let (code, printed) = check(&own_log);

@@ -226,6 +226,18 @@ fn a_key_that_is_gone_is_a_fault_unless_one_does_without_it() {
 }
 
 #[test]
+fn check_says_that_a_key_is_gone_before_a_gate_makes_another() {
+    let folder = filled();
+    let config = common::write_config(folder.path(), "");
+    let check = || text(&agegate(folder.path(), &["check", "--config", config.to_str().unwrap()]).stdout);
+    assert!(check().contains("ok    decision log: "), "{}", check());
+    std::fs::remove_file(folder.path().join("log.key")).unwrap();
+    let printed = check();
+    let told = printed.lines().find(|l| l.starts_with("FAIL  decision log: ")).unwrap_or_else(|| panic!("{printed}"));
+    assert!(told.contains("log.key is gone: put it back"), "{told}");
+}
+
+#[test]
 fn a_clock_that_jumps_within_a_boot_is_noted() {
     let folder = tempfile::tempdir().unwrap();
     let now = Arc::new(Mutex::new(Now {

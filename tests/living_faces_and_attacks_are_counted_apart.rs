@@ -227,6 +227,16 @@ fn figures_that_calibrate_did_not_measure_are_told_as_taken_over() {
 }
 
 #[test]
+fn what_is_said_of_ages_is_not_passed_over_where_there_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for option in [["--threshold", "21"], ["--challenge", "30"], ["--frames", "9"], ["--max-false-accept", "0.001"]] {
+        let output = agegate(folder.path(), &[&["calibrate", "--attacks", "attacks"], &option[..]].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(&format!("{} is about ages", option[0])), "{said}");
+    }
+}
+
+#[test]
 fn calibrate_says_how_many_living_frames_it_would_take() {
     let folder = tempfile::tempdir().unwrap();
     attacks(folder.path());

@@ -90,7 +90,9 @@ impl AuditLog {
         let existing = files::nearest(folder)?;
         let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
         writable.map_err(|e| AuditError::io(existing, "writing to the folder")(e.into()))?;
-        let key = match key::find(&key::path(config)?)? {
+        let found = key::find(&key::path(config)?)?;
+        let known = !matches!(found, key::Found::Nothing);
+        let key = match found {
             key::Found::InUse(key) => Some(key),
             _ => None,
         };
@@ -104,7 +106,9 @@ impl AuditLog {
             files::open(path, For::Reading)?;
         }
         let tail = Tail::find(&files, None, key.as_ref())?;
-        if tail.head().seq > 0 && key.is_none() {
+        // A log of version 0.1.0 has none yet, and gets one.
+        let keyed = tail.last.as_ref().is_some_and(|last| last.record.mac.is_some());
+        if keyed && !known {
             return Err(AuditError::KeyGone { key: key::path(config)?, folder: folder.clone() });
         }
         Ok(format!("{}, {} records so far", folder.display(), tail.head().seq))
