@@ -237,6 +237,21 @@ fn what_is_said_of_ages_is_not_passed_over_where_there_are_none() {
 }
 
 #[test]
+fn the_name_of_a_folder_is_no_line_of_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    attacks(folder.path());
+    policy(folder.path());
+    let attacks = folder.path().join("attacks");
+    std::fs::rename(attacks.join("screen"), attacks.join("screen\ndeny_confidence = 0.5\n#")).unwrap();
+    let output = calibrate(folder.path(), "0.1");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = std::fs::read_to_string(folder.path().join("chosen.toml")).unwrap();
+    assert!(written.contains("screen deny_confidence = 0.5 #"), "{written}");
+    let read: toml::Table = written.parse().unwrap();
+    assert!(!read.contains_key("deny_confidence"), "{written}");
+}
+
+#[test]
 fn calibrate_says_how_many_living_frames_it_would_take() {
     let folder = tempfile::tempdir().unwrap();
     attacks(folder.path());

@@ -200,6 +200,10 @@ impl PipeCamera {
 
 impl Camera for PipeCamera {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
+        // What stands before the command may be killed alone: its command then writes on, and nothing would end it.
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return Err(self.ended());
+        }
         let since = Instant::now();
         let patience = if self.sequence == 0 { self.settings.stall.max(STARTING) } else { self.settings.stall };
         loop {

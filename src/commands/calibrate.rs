@@ -193,7 +193,8 @@ fn block(policy: &Policy, temperature: Option<&Temperature>, bases: &Bases<'_>) 
     let living = living.map(|(l, e)| (bases.liveness.told("Living faces"), liveness_sentences(l, e)));
     for (basis, lines) in ages.into_iter().chain(living) {
         for line in basis.into_iter().chain(lines) {
-            text += &format!("# {line}\n");
+            // Names of files and folders are in it, which may hold anything: in a comment there is no second line.
+            text += &format!("# {}\n", line.replace(char::is_control, " "));
         }
     }
     if let Some(t) = temperature {
