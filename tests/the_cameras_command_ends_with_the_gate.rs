@@ -66,6 +66,25 @@ fn what_left_the_commands_process_group_ends_before_the_command_is_started_again
 }
 
 #[test]
+fn what_guards_the_command_is_missed_when_it_is_killed_though_the_command_writes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("room.jpg");
+    common::visitor("nobody")[0].save(&picture).unwrap();
+    let script = "echo $$ >> MARK/pids; while sleep 0.1; do cat MARK/room.jpg; done";
+    let mut daemon = gate(folder.path(), script);
+    let first = processes(folder.path(), 1);
+    daemon.wait_for("camera command `sh");
+    let [guard] = daemon.started("camera-command")[..] else { panic!("one guard") };
+    common::signal("-KILL", guard);
+    daemon.wait_for("it ended (signal: 9");
+    assert!(processes(folder.path(), 2).len() >= 2, "the command is started again");
+    daemon.signal("-TERM");
+    daemon.child.wait().unwrap();
+    // Nobody is left who could end the first one.
+    common::signal("-KILL", first[0].file_name().unwrap().to_str().unwrap().parse().unwrap());
+}
+
+#[test]
 fn a_command_that_never_said_anything_ends_when_the_gate_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let mut daemon = gate(folder.path(), "echo $$ >> MARK/pids; exec sleep 300");

@@ -7,7 +7,10 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    os::{fd::AsFd, unix::process::CommandExt},
+    os::{
+        fd::AsFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -200,8 +203,8 @@ impl PipeCamera {
 
 impl Camera for PipeCamera {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
-        // What stands before the command may be killed alone: its command then writes on, and nothing would end it.
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
+        // The guard ends after its command, with a code. One that was killed leaves a command that writes on and that nothing ends.
+        if matches!(self.child.try_wait(), Ok(Some(status)) if status.signal().is_some()) {
             return Err(self.ended());
         }
         let since = Instant::now();
