@@ -101,7 +101,7 @@ impl LivenessModel {
     }
 
     /// Scores a face in its frame: the mean of what the model says of it and of its mirror image. Both are views of one face or
-    /// of one screen, on which the model errs a little differently; `models/MODEL_CARD.md` says what the second look brings.
+    /// of one screen, on which the model errs a little differently.
     ///
     /// # Errors
     /// [`ModelError::Run`] if the box is none, or the model gives no number.
