@@ -98,9 +98,9 @@ pub struct CameraCommandArgs {
 /// Which configuration is checked.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Configuration file.
-    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
-    pub config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// Check it as if it stood at this place: a copy of the configuration of the gate that runs from there.
     #[arg(long, value_name = "FILE")]
     pub in_place_of: Option<PathBuf>,

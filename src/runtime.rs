@@ -217,8 +217,7 @@ impl Running {
     /// Whether it is the gate of this configuration, whatever that says by now.
     #[must_use]
     pub fn is_of(&self, config: &Path) -> bool {
-        let there = |path: &Path| path.canonicalize().ok();
-        self.config == settled(config) || there(&self.config).is_some_and(|mine| there(config) == Some(mine))
+        self.config == settled(config) || same_node(&self.config, config)
     }
 
     /// The keeper, if it is still there.
@@ -569,6 +568,13 @@ fn settled(path: &Path) -> PathBuf {
         (Some(folder), Some(name)) => folder.join(name),
         _ => path,
     }
+}
+
+/// Whether two names lead to one thing, by links or not.
+#[must_use]
+pub fn same_node(a: &Path, b: &Path) -> bool {
+    let there = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
+    there(a) == there(b)
 }
 
 fn file_name(settled: &Path) -> String {

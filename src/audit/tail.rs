@@ -84,6 +84,11 @@ impl Tail {
         self.last.as_ref().map(|l| l.head.clone()).unwrap_or_default()
     }
 
+    /// Whether the last record bears the code of a key: those of version 0.1.0 bear none.
+    pub(super) fn is_keyed(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.record.mac.is_some())
+    }
+
     /// Whether the lines after the last record are what power cuts leave of the next one.
     pub(super) fn torn(&self) -> bool {
         let end = self.head();

@@ -106,9 +106,7 @@ impl AuditLog {
             files::open(path, For::Reading)?;
         }
         let tail = Tail::find(&files, None, key.as_ref())?;
-        // A log of version 0.1.0 has none yet, and gets one.
-        let keyed = tail.last.as_ref().is_some_and(|last| last.record.mac.is_some());
-        if keyed && !known {
+        if tail.is_keyed() && !known {
             return Err(AuditError::KeyGone { key: key::path(config)?, folder: folder.clone() });
         }
         Ok(format!("{}, {} records so far", folder.display(), tail.head().seq))
@@ -254,8 +252,7 @@ impl Open {
                 key::Found::InUse(key) => Keyed { key, in_use: true },
                 key::Found::New(key) => Keyed { key, in_use: false },
                 key::Found::Nothing => {
-                    let before = Tail::find(&files, None, None)?;
-                    if before.last.is_some_and(|last| last.record.mac.is_some()) {
+                    if Tail::find(&files, None, None)?.is_keyed() {
                         troubles.push(
                             "the key is gone: nobody can tell any more whether the records are the gate's own".into(),
                         );

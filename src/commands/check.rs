@@ -38,10 +38,11 @@ const SURER: f32 = 1.05;
 /// Never; what is wrong is printed and makes the exit code 1.
 pub fn run(args: &CheckArgs) -> Outcome {
     let mut list = List { failed: 0 };
-    let place = args.in_place_of.as_ref().unwrap_or(&args.config);
-    let config = match Config::load_in_place_of(&args.config, place) {
+    let file = &args.config.config;
+    let place = args.in_place_of.as_ref().unwrap_or(file);
+    let config = match Config::load_in_place_of(file, place) {
         Ok(config) => {
-            list.good("configuration", &args.config.display().to_string());
+            list.good("configuration", &file.display().to_string());
             config
         }
         Err(error) => {

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     config::{CameraSource, Config, Held, RelayConfig, RelayDriver},
     relay,
-    runtime::{self, Condition, Running},
+    runtime::{self, Condition, Running, same_node},
 };
 
 /// The gates that run.
@@ -99,10 +99,4 @@ impl Neighbours {
         // Where the kernel does not tell, it is the gate of this configuration, if there is one.
         self.holder(|gate, own| pid.map_or(own, |pid| pid == gate.gate.pid))
     }
-}
-
-/// Whether two names are those of one device: links lead to it.
-fn same_node(a: &Path, b: &Path) -> bool {
-    let there = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
-    there(a) == there(b)
 }

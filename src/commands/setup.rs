@@ -10,7 +10,7 @@ use std::{
 use super::{Exit, Outcome, check};
 use crate::{
     camera::v4l2::V4l2Camera,
-    cli::{CheckArgs, SetupArgs},
+    cli::{CheckArgs, ConfigArgs, SetupArgs},
     config::{CameraConfig, Config, example},
     gpio, say, wiring,
 };
@@ -38,7 +38,7 @@ pub fn run(args: &SetupArgs) -> Outcome {
         say!("\nthe wiring, with the power off:\n{wires}");
     }
     say!("agegate check --config {}", args.out.display());
-    let checked = check::run(&CheckArgs { config: args.out.clone(), in_place_of: None })?;
+    let checked = check::run(&CheckArgs { config: ConfigArgs { config: args.out.clone() }, in_place_of: None })?;
     if checked == Exit::Success {
         say!("\nnext: `agegate aim --config {}` while the camera is mounted", args.out.display());
     }

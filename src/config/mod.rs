@@ -36,8 +36,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]: unreadable, no TOML, an unknown key, a value out of range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = read(&SettingsFile::configuration(path))?;
-        Self::parse(&text, path)
+        Self::load_in_place_of(path, path)
     }
 
     /// Loads and checks a file as if it stood at another place: what it names relative to itself is looked for there.

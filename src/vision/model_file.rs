@@ -330,8 +330,11 @@ impl Metadata<'_> {
 
     /// Scales of the activations; none where the file was not calibrated.
     fn scales(&self) -> Result<Vec<f32>, ModelError> {
-        let Some(text) = self.values.get("activation_scales") else { return Ok(Vec::new()) };
-        self.numbers("activation_scales", text.split(',').count())
+        const KEY: &str = "activation_scales";
+        if !self.has(KEY) {
+            return Ok(Vec::new());
+        }
+        self.numbers(KEY, self.text(KEY)?.split(',').count())
     }
 
     fn within(&self, key: &'static str, low: u32, high: u32) -> Result<u32, ModelError> {
