@@ -313,47 +313,39 @@ mod arm {
                 )
             };
         }
+        // Of 16 bytes `x`: products that sums of 16 bits begin with, and products that go on with them.
+        macro_rules! first {
+            ($x:literal, $($w:literal),*) => {
+                concat!(each!("smull", "8b", $x, $($w),*), each!("smlal2", "16b", $x, $($w),*))
+            };
+        }
+        macro_rules! more {
+            ($x:literal, $($w:literal),*) => {
+                concat!(each!("smlal", "8b", $x, $($w),*), each!("smlal2", "16b", $x, $($w),*))
+            };
+        }
         macro_rules! one {
-            // A step of a pixel: 16 bytes.
-            ($p:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
-                concat!(
-                    "ldr q28, [{",
-                    $p,
-                    "}], #16\n",
-                    each!("smull", "8b", "28", "16", "17", "18", "19"),
-                    each!("smlal2", "16b", "28", "16", "17", "18", "19"),
-                    add!($a, $b, $c, $d)
-                )
+            // A step of a pixel.
+            ($p:literal, $($sum:literal),*) => {
+                concat!("ldr q28, [{", $p, "}], #16\n", first!("28", "16", "17", "18", "19"), add!($($sum),*))
             };
         }
         macro_rules! two {
             // Two steps, added up after each of them.
-            ($p:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+            ($p:literal, $($sum:literal),*) => {
                 concat!(
-                    "ldp q28, q29, [{",
-                    $p,
-                    "}], #32\n",
-                    each!("smull", "8b", "28", "16", "17", "18", "19"),
-                    each!("smlal2", "16b", "28", "16", "17", "18", "19"),
-                    add!($a, $b, $c, $d),
-                    each!("smull", "8b", "29", "20", "21", "22", "23"),
-                    each!("smlal2", "16b", "29", "20", "21", "22", "23"),
-                    add!($a, $b, $c, $d)
+                    "ldp q28, q29, [{", $p, "}], #32\n",
+                    first!("28", "16", "17", "18", "19"), add!($($sum),*),
+                    first!("29", "20", "21", "22", "23"), add!($($sum),*)
                 )
             };
         }
         macro_rules! joined {
             // Two steps, added up once.
-            ($p:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+            ($p:literal, $($sum:literal),*) => {
                 concat!(
-                    "ldp q28, q29, [{",
-                    $p,
-                    "}], #32\n",
-                    each!("smull", "8b", "28", "16", "17", "18", "19"),
-                    each!("smlal2", "16b", "28", "16", "17", "18", "19"),
-                    each!("smlal", "8b", "29", "20", "21", "22", "23"),
-                    each!("smlal2", "16b", "29", "20", "21", "22", "23"),
-                    add!($a, $b, $c, $d)
+                    "ldp q28, q29, [{", $p, "}], #32\n",
+                    first!("28", "16", "17", "18", "19"), more!("29", "20", "21", "22", "23"), add!($($sum),*)
                 )
             };
         }
