@@ -14,7 +14,6 @@ as views from `views.VIEWS` on.
 """
 
 import sys
-import time
 
 import cv2
 import numpy as np
@@ -72,36 +71,18 @@ def blend(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return mask * a + (1 - mask) * b
 
 
-def render(number: int, faces) -> None:
-    """Writes picture and features as `views.render` does; picks up where it was stopped."""
-    view, folder = views.VIEWS + number, views.FOLDER
-    if (folder / f"done-{view}").is_file():
-        return
-    count, block = len(faces), 64
-    progress = folder / f"progress-{view}"
-    mode = "r+" if progress.is_file() else "w+"
-    chips = np.lib.format.open_memmap(folder / f"chips-{view}.npy", mode, np.uint8, (count, views.SIDE, views.SIDE, 3))
-    features = np.lib.format.open_memmap(folder / f"features-{view}.npy", mode, np.float16, (count, views.FEATURES))
+def drawer(view: int, faces):
+    """Draws a view of blends for `views.write`."""
     other = partners(faces, chance(view))
-    session, started = views.teacher(), time.time()
-    for start in range(int(progress.read_text()) if mode == "r+" else 0, count, block):
-        index = np.arange(start, min(count, start + block))
-        rng = np.random.default_rng([SEED, view, start])
+
+    def draw(index: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         mixed = np.stack([blend(faces.pixels[i], faces.pixels[j], rng) for i, j in zip(index, other[index])]).clip(0, 255)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        seen = (augment.chips(torch.from_numpy(mixed).permute(0, 3, 1, 2).float(), views.SIDE, 0.4, generator)
-                .round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy())
-        chips[index] = seen
-        large = np.stack([cv2.resize(x, (224, 224), interpolation=cv2.INTER_LINEAR) for x in seen]).astype(np.float32)
-        features[index] = np.concatenate([session.run(["features"], {"chip": part})[0] for part in np.split(large, range(8, len(large), 8))])
-        if start // block % 8 == 7:
-            chips.flush()
-            features.flush()
-            progress.write_text(str(start + block))
-            print(f"blend {number}: {start + block} of {count}, {time.time() - started:.0f} s", flush=True)
-    chips.flush()
-    features.flush()
-    (folder / f"done-{view}").write_text("done")
+        seen = augment.chips(torch.from_numpy(mixed).permute(0, 3, 1, 2).float(), views.SIDE, 0.4, generator).round().clamp(0, 255).byte()
+        seen = seen.permute(0, 2, 3, 1).numpy()
+        return seen, seen
+
+    return draw
 
 
 def main() -> None:
@@ -110,8 +91,8 @@ def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     faces = views.Faces()
-    for number in range(int(sys.argv[1]), int(sys.argv[2])):
-        render(number, faces)
+    for view in range(views.VIEWS + int(sys.argv[1]), views.VIEWS + int(sys.argv[2])):
+        views.write(view, len(faces), drawer(view, faces))
 
 
 if __name__ == "__main__":

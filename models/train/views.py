@@ -13,6 +13,7 @@ and portraits that the other folds hold, so that no head judges a picture whose 
 
 import sys
 import time
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -64,36 +65,24 @@ def teacher() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(data_dir() / "teacher-face.onnx"), options)
 
 
-def render(view: int, faces: Faces) -> None:
-    """Writes `chips-V.npy [N, 96, 96, 3]` and `features-V.npy [N, 1024]`; picks up where it was stopped."""
+def write(view: int, count: int, draw: Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]) -> None:
+    """Writes `chips-V.npy [N, 96, 96, 3]` and `features-V.npy [N, 1024]`; picks up where it was stopped. `draw` makes of some
+    numbers what the student sees and what the teacher is asked about, `[n, 96, 96, 3]` bytes each."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     done_mark = FOLDER / f"done-{view}"
     if done_mark.is_file():
         return
-    count, block = len(faces), 64
+    block = 64
     progress = FOLDER / f"progress-{view}"
     mode = "r+" if progress.is_file() else "w+"
     chips = np.lib.format.open_memmap(FOLDER / f"chips-{view}.npy", mode, np.uint8, (count, SIDE, SIDE, 3))
     features = np.lib.format.open_memmap(FOLDER / f"features-{view}.npy", mode, np.float16, (count, FEATURES))
     session, started = teacher(), time.time()
-    # The first view is a mild one, the others reach as far as a bad camera does.
-    strength = 0.5 if view == 0 else 1.0
     for start in range(int(progress.read_text()) if mode == "r+" else 0, count, block):
         index = np.arange(start, min(count, start + block))
-        rng = np.random.default_rng([SEED, view, start])
-        plain = faces.pixels[index]
-        worn = np.flatnonzero(rng.random(len(index)) < DISGUISED)
-        masked = plain.copy()
-        for i in worn:
-            masked[i] = disguise.some(plain[i], rng)
-        seed = int(rng.integers(2**31))
-        cast = bool(view % 2)
-        seen, shown = (augment.chips(torch.from_numpy(x).permute(0, 3, 1, 2).float(), SIDE, strength, torch.Generator().manual_seed(seed), cast=cast)
-                       .round().byte().permute(0, 2, 3, 1).numpy() for x in (masked, plain))
-        chips[index] = seen
+        chips[index], shown = draw(index, np.random.default_rng([SEED, view, start]))
         large = np.stack([cv2.resize(x, (224, 224), interpolation=cv2.INTER_LINEAR) for x in shown]).astype(np.float32)
-        wanted = [o.name for o in session.get_outputs() if o.name == "features"]
-        features[index] = np.concatenate([session.run(wanted, {"chip": part})[0] for part in np.split(large, range(8, len(large), 8))])
+        features[index] = np.concatenate([session.run(["features"], {"chip": part})[0] for part in np.split(large, range(8, len(large), 8))])
         if start // block % 8 == 7:
             chips.flush()
             features.flush()
@@ -102,6 +91,26 @@ def render(view: int, faces: Faces) -> None:
     chips.flush()
     features.flush()
     done_mark.write_text("done")
+
+
+def drawer(view: int, faces: Faces) -> Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+    """Draws a view for `write`."""
+    # The first view is a mild one, the others reach as far as a bad camera does.
+    strength = 0.5 if view == 0 else 1.0
+    cast = bool(view % 2)
+
+    def draw(index: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        plain = faces.pixels[index]
+        worn = np.flatnonzero(rng.random(len(index)) < DISGUISED)
+        masked = plain.copy()
+        for i in worn:
+            masked[i] = disguise.some(plain[i], rng)
+        seed = int(rng.integers(2**31))
+        seen, shown = (augment.chips(torch.from_numpy(x).permute(0, 3, 1, 2).float(), SIDE, strength, torch.Generator().manual_seed(seed), cast=cast)
+                       .round().byte().permute(0, 2, 3, 1).numpy() for x in (masked, plain))
+        return seen, shown
+
+    return draw
 
 
 def look_calmly(faces: Faces, part: int, parts: int) -> None:
@@ -234,7 +243,7 @@ def main() -> None:
     faces = Faces()
     if sys.argv[1:2] == ["render"]:
         for view in range(int(sys.argv[2]), int(sys.argv[3])):
-            render(view, faces)
+            write(view, len(faces), drawer(view, faces))
     elif sys.argv[1:2] == ["calm"]:
         look_calmly(faces, int(sys.argv[2]), int(sys.argv[3]))
     elif sys.argv[1:] == ["opinions"]:
