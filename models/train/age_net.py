@@ -78,7 +78,7 @@ def multiplications(model: nn.Module, side: int = SIDE) -> int:
 
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     with torch.no_grad():
-        model.eval()(torch.zeros(1, 3, side, side))
+        model.eval()(torch.zeros(1, 3, side, side, device=next(model.parameters()).device))
     for hook in hooks:
         hook.remove()
     return total

@@ -12,6 +12,7 @@ the teacher's features (hints, Romero et al. 2015).
 """
 
 import argparse
+import functools
 import json
 import time
 
@@ -28,11 +29,17 @@ YEARS = torch.arange(AGES, dtype=torch.float32)
 DECISIONS = (18, 21, 25)
 
 
+@functools.cache
+def years_on(where: torch.device) -> torch.Tensor:
+    """The ages 0..100 on a device."""
+    return YEARS.to(where)
+
+
 def label_distribution(ages: torch.Tensor) -> torch.Tensor:
     """Normal label distributions over 0..100; wider for the old, whose look says less about the year (Gao et al.,
     'Deep Label Distribution Learning With Label Ambiguity', 2017)."""
     sigma = 1.5 + 0.04 * ages
-    logits = -((YEARS[None] - ages[:, None]) ** 2) / (2 * sigma[:, None] ** 2)
+    logits = -((years_on(ages.device)[None] - ages[:, None]) ** 2) / (2 * sigma[:, None] ** 2)
     return torch.softmax(logits, 1)
 
 
@@ -51,13 +58,14 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
     return ((x - age_net.MEAN) / age_net.STD).contiguous(memory_format=torch.channels_last)
 
 
-def evaluation_chips(pixels: np.ndarray, side: int) -> torch.Tensor:
-    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+def evaluation_chips(pixels: np.ndarray | torch.Tensor, side: int) -> torch.Tensor:
+    x = pixels if torch.is_tensor(pixels) else torch.from_numpy(np.ascontiguousarray(pixels))
+    x = x.permute(0, 3, 1, 2).float()
     return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
 
 
 @torch.no_grad()
-def predict(model, pixels: np.ndarray, side: int, batch: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+def predict(model, pixels: np.ndarray | torch.Tensor, side: int, batch: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
     """Age distributions `[N, 101]` and P(female) `[N]`."""
     model.eval()
     ages, genders = [], []
@@ -93,30 +101,27 @@ def portrait_figures(distribution: torch.Tensor, age: np.ndarray) -> dict:
             "pteen25": float((error + age)[teens].__ge__(25).mean())}
 
 
-def jitter(chips: np.ndarray, side: int, generator: torch.Generator) -> torch.Tensor:
-    """A view as the student sees it this time: cut a little differently, a little other light, sometimes a patch hidden."""
-    x = torch.from_numpy(chips).permute(0, 3, 1, 2).float()
+def jitter(views: np.ndarray | torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:
+    """A view `[N, S, S, 3]` as the student sees it this time: cut a little differently, a little other light, sometimes a patch hidden."""
+    x = torch.as_tensor(views).permute(0, 3, 1, 2).float()
     count = len(x)
-    uniform = lambda *shape: torch.rand(*shape, generator=generator)
-    theta = torch.zeros(count, 2, 3)
+    uniform = lambda *shape: torch.rand(*shape, generator=generator, device=generator.device)
+    theta = torch.zeros(count, 2, 3, device=generator.device)
     theta[:, 0, 0] = theta[:, 1, 1] = 1 + 0.04 * (uniform(count) - 0.5)
     theta[:, 0, 0] *= torch.where(uniform(count) < 0.5, -1.0, 1.0)  # what the teacher sees in a mirrored face is nearly the same
     theta[:, :, 2] = 0.04 * (uniform(count, 2) - 0.5)
     x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
     x = F.grid_sample(x, F.affine_grid(theta, [count, 3, side, side], align_corners=False), mode="bilinear", padding_mode="border", align_corners=False)
     x = x * (1 + 0.16 * (uniform(count, 1, 1, 1) - 0.5)) * (1 + 0.08 * (uniform(count, 3, 1, 1) - 0.5))
-    for i in torch.randperm(count, generator=generator)[: count // 8].tolist():
-        height, width = (int(side * (0.1 + 0.2 * float(u))) for u in uniform(2))
-        top, left = int(uniform(1) * (side - height)), int(uniform(1) * (side - width))
-        x[i, :, top : top + height, left : left + width] = 255 * uniform(3, 1, 1)
-    return x.clamp(0, 255)
+    hidden = torch.randperm(count, generator=generator, device=generator.device)[: count // 8]
+    return augment.hide(x, hidden, 0.3, 255.0, generator).clamp(0, 255)
 
 
-def calm(pixels: np.ndarray, side: int, generator: torch.Generator) -> torch.Tensor:
-    """Plain faces, turned, shifted, mirrored and lit a little."""
-    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+def calm(pixels: np.ndarray | torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:
+    """Plain faces `[N, S, S, 3]`, turned, shifted, mirrored and lit a little."""
+    x = torch.as_tensor(pixels).permute(0, 3, 1, 2).float()
     count = len(x)
-    uniform = lambda *shape: torch.rand(*shape, generator=generator)
+    uniform = lambda *shape: torch.rand(*shape, generator=generator, device=generator.device)
     x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
     theta = augment.similarity(count, 0.7, generator)
     x = F.grid_sample(x, F.affine_grid(theta, [count, 3, side, side], align_corners=False), mode="bilinear", padding_mode="border", align_corners=False)
@@ -126,22 +131,62 @@ def calm(pixels: np.ndarray, side: int, generator: torch.Generator) -> torch.Ten
 
 
 class Lessons:
-    """What the student is told about each face: a blend of its label and the teacher's opinions."""
+    """What the student is told about each face: a blend of its label and the teacher's opinions. Every method takes numbers of faces and
+    gives the distribution over ages and the chance of a woman, on the device `where`."""
 
-    def __init__(self, faces, share: float):
-        self.faces, self.share = faces, share
-        self.age = torch.from_numpy(faces.age)
-        plain = torch.from_numpy(faces.plain)
+    def __init__(self, faces, share: float, where: torch.device | str = "cpu"):
+        self.faces = faces
+        on = lambda x: torch.from_numpy(x).to(where)
+        self.age, self.female, self.asked = on(faces.age), on(faces.female), on(faces.plain_female)
+        self.plain = on(faces.plain / faces.plain.sum(1, keepdims=True))
+        chips = slice(0, faces.chips)
         # A label that the out-of-fold opinions contradict flatly is likely wrong: then they are nearly all that counts.
-        far = ((plain @ YEARS) - self.age[: faces.chips]).abs() > 20
-        trust = torch.ones(len(faces))
-        trust[: faces.chips][far] = 0.1
-        self.label_share = (1 - share) * trust
+        far = (self.plain @ years_on(self.plain.device) - self.age[chips]).abs() > 20
+        trust = torch.ones_like(self.age)
+        trust[chips][far] = 0.1
         # Grown faces' labels are off by three years each and are learnt by heart in a long training; the opinions are not.
-        self.label_share = torch.where(self.age >= 25, 0.5, 1.0) * self.label_share
+        self.label_share = torch.where(self.age >= 25, 0.5, 1.0) * (1 - share) * trust
         # Portraits' ages are right to half a year, which the opinions are not.
         self.label_share[faces.chips :] = 0.6
-        self.contradicted = {f"{lo}-{hi}": int((far & (self.age[: faces.chips] >= lo) & (self.age[: faces.chips] <= hi)).sum()) for lo, hi in GROUPS}
+        counted = lambda lo, hi: int((far & (self.age[chips] >= lo) & (self.age[chips] <= hi)).sum())
+        self.contradicted = {f"{lo}-{hi}": counted(lo, hi) for lo, hi in GROUPS}
+
+    def look_at_plain(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Plain faces. Portraits have no opinions about them: their labels are right to half a year."""
+        chips, age = (index < self.faces.chips)[:, None], self.age[index]
+        inner = index.clamp(max=self.faces.chips - 1)
+        opinion = torch.where(chips, self.plain[inner], label_distribution(age))
+        female = torch.where(chips[:, 0], 0.5 * self.female[index] + 0.5 * self.asked[inner], self.female[index])
+        # The teacher knows the young no better than the labels do.
+        share = torch.where(age < 25, self.label_share[index] * 2, self.label_share[index]).clamp(max=0.7)
+        share = torch.where((age >= 10) & (age < 21), self.label_share[index] * 2.7, share).clamp(max=0.8)[:, None]
+        return share * label_distribution(age) + (1 - share) * opinion, female
+
+    def look_at_blend(self, index: torch.Tensor, other: torch.Tensor, opinion: torch.Tensor, female: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Faces of nobody, of two each: what the teacher's head of their fold sees of them."""
+        # The teacher takes teenagers for older than they are. Two of them blended are as old as they are on average.
+        middle = (self.age[index] + self.age[other]) / 2
+        alike = (self.age[index] - self.age[other]).abs() <= 4
+        share = torch.where(alike & (middle >= 10) & (middle < 22), 0.6, 0.0)[:, None]
+        return share * label_distribution(middle) + (1 - share) * opinion / opinion.sum(1, keepdim=True), female
+
+    def look_at_view(self, index: torch.Tensor, opinion: torch.Tensor, female: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Views in bad light, disguised, and so on."""
+        opinion = opinion / opinion.sum(1, keepdim=True)
+        # For chips: half from what the teacher sees in this very view, half from its calm look at the plain chip.
+        chips, inner = index < self.faces.chips, index.clamp(max=self.faces.chips - 1)
+        opinion = torch.where(chips[:, None], 0.5 * opinion + 0.5 * self.plain[inner], opinion)
+        female = torch.where(chips, 0.5 * female + 0.5 * self.asked[inner], female)
+        share = self.label_share[index][:, None]
+        return share * label_distribution(self.age[index]) + (1 - share) * opinion, 0.5 * self.female[index] + 0.5 * female
+
+
+class Stored:
+    """The views and blends that were rendered beforehand, with the teacher's opinions about them. Draws give pixels, target, P(female)
+    and hints."""
+
+    def __init__(self, lessons: Lessons):
+        self.lessons, self.faces = lessons, lessons.faces
         self.views: dict[int, dict[str, np.ndarray]] = {}
         self.partners: dict[int, np.ndarray] = {}
         self.calm_hints: np.ndarray | None = None
@@ -159,36 +204,23 @@ class Lessons:
                 stored = np.load(views.FOLDER / f"opinions-{view}.npz")
                 self.views[view] = {"chips": np.load(views.FOLDER / f"chips-{view}.npy", mmap_mode="r"), **{k: stored[k] for k in stored}}
 
+    def _take(self, key: str, which: np.ndarray, index: np.ndarray) -> np.ndarray:
+        return np.stack([self.views[v][key][i] for v, i in zip(which, index)])
+
+    def _floats(self, key: str, which: np.ndarray, index: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self._take(key, which, index).astype(np.float32))
+
     def draw_calm(self, index: np.ndarray) -> tuple:
-        """Pixels, target, P(female) and hints of plain faces. Portraits have no calm opinions: their labels are right to half a year."""
-        chips = index < self.faces.chips
-        inner = index[chips]
-        age = self.age[index]
-        opinion = label_distribution(age)
-        plain = torch.from_numpy(self.faces.plain[inner])
-        opinion[chips] = plain / plain.sum(1, keepdim=True)
-        female = torch.from_numpy(self.faces.female[index])
-        female[chips] = 0.5 * female[chips] + 0.5 * torch.from_numpy(self.faces.plain_female[inner])
-        # The teacher knows the young no better than the labels do.
-        share = torch.where(age < 25, self.label_share[index] * 2, self.label_share[index]).clamp(max=0.7)
-        share = torch.where((age >= 10) & (age < 21), self.label_share[index] * 2.7, share).clamp(max=0.8)[:, None]
-        target = share * label_distribution(age) + (1 - share) * opinion
-        return self.faces.pixels[index], target, female * 0.99 + 0.005, torch.from_numpy(self.calm_hints[index].astype(np.float32))
+        hints = torch.from_numpy(self.calm_hints[index].astype(np.float32))
+        return self.faces.pixels[index], *self.lessons.look_at_plain(torch.from_numpy(index)), hints
 
     def draw_blends(self, index: np.ndarray, rng: np.random.Generator) -> tuple:
-        """Faces of nobody: what the teacher's head of their fold sees of them."""
         import views
 
         which = rng.choice([v for v in self.views if v >= views.VIEWS], size=len(index))
-        take = lambda key: np.stack([self.views[v][key][i] for v, i in zip(which, index)])
-        opinion, female = torch.from_numpy(take("dist").astype(np.float32)), torch.from_numpy(take("female").astype(np.float32))
-        opinion = opinion / opinion.sum(1, keepdim=True)
-        # The teacher takes teenagers for older than they are. Two of them blended are as old as they are on average.
-        age, other = self.age[index], self.age[np.array([self.partners[v][i] for v, i in zip(which, index)])]
-        middle = (age + other) / 2
-        share = torch.where(((age - other).abs() <= 4) & (middle >= 10) & (middle < 22), 0.6, 0.0)[:, None]
-        target = share * label_distribution(middle) + (1 - share) * opinion
-        return take("chips"), target, female * 0.99 + 0.005, torch.from_numpy(take("hints").astype(np.float32))
+        other = np.array([self.partners[v][i] for v, i in zip(which, index)])
+        told = self.lessons.look_at_blend(torch.from_numpy(index), torch.from_numpy(other), self._floats("dist", which, index), self._floats("female", which, index))
+        return self._take("chips", which, index), *told, self._floats("hints", which, index)
 
     def draw(self, index: np.ndarray, rng: np.random.Generator, last: bool) -> tuple:
         import views
@@ -196,19 +228,23 @@ class Lessons:
         numbers = sorted(v for v in self.views if v < views.VIEWS)
         odds = np.array([1.0 + (2.0 if last and v == 0 else 0.0) for v in numbers])
         which = rng.choice(numbers, size=len(index), p=odds / odds.sum())
-        take = lambda key: np.stack([self.views[v][key][i] for v, i in zip(which, index)])
-        opinion, female = torch.from_numpy(take("dist").astype(np.float32)), torch.from_numpy(take("female").astype(np.float32))
-        opinion = opinion / opinion.sum(1, keepdim=True)
-        chips = index < self.faces.chips
-        # For chips: half from what the teacher sees in this very view, half from its calm look at the plain chip.
-        inner = index[chips]
-        plain = torch.from_numpy(self.faces.plain[inner])
-        opinion[chips] = 0.5 * opinion[chips] + 0.5 * plain / plain.sum(1, keepdim=True)
-        female[chips] = 0.5 * female[chips] + 0.5 * torch.from_numpy(self.faces.plain_female[inner])
-        share = self.label_share[index][:, None]
-        target = share * label_distribution(self.age[index]) + (1 - share) * opinion
-        sex = 0.5 * torch.from_numpy(self.faces.female[index]) + 0.5 * female
-        return take("chips"), target, sex * 0.99 + 0.005, torch.from_numpy(take("hints").astype(np.float32))
+        told = self.lessons.look_at_view(torch.from_numpy(index), self._floats("dist", which, index), self._floats("female", which, index))
+        return self._take("chips", which, index), *told, self._floats("hints", which, index)
+
+
+def loss_of(outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], target: torch.Tensor, female: torch.Tensor, hints: torch.Tensor, weight: float) -> torch.Tensor:
+    """The loss of a batch; `weight` is that of the feature hints."""
+    age, sex, hinted = (x.float() for x in outputs)
+    years = years_on(age.device)
+    log_p = F.log_softmax(age, 1)
+    probability = log_p.exp()
+    above = torch.stack([probability[:, t:].sum(1) for t in DECISIONS], 1).clamp(1e-5, 1 - 1e-5)
+    above_goal = torch.stack([target[:, t:].sum(1) for t in DECISIONS], 1).clamp(0, 1)
+    return (F.kl_div(log_p, target, reduction="batchmean")
+            + 0.4 * F.smooth_l1_loss(probability @ years, target @ years, beta=2.0)
+            + 0.5 * F.binary_cross_entropy(above, above_goal)
+            + 1.5 * F.binary_cross_entropy_with_logits(sex, female * 0.99 + 0.005)
+            + weight * F.mse_loss(hinted, hints))
 
 
 def join(one: tuple, other: tuple) -> tuple:
@@ -255,9 +291,10 @@ def main() -> None:
     aside = np.array([portraits.held_back(p) for p in people["person"]])
     faces = views.Faces()
     lessons = Lessons(faces, args.opinions)
+    stored = Stored(lessons)
     if args.calm:
-        lessons.calm_hints = views.calm_hints(faces)
-        if lessons.calm_hints is None:
+        stored.calm_hints = views.calm_hints(faces)
+        if stored.calm_hints is None:
             parser.error("--calm needs the teacher's look at the plain faces: `python views.py calm 0 1`")
     where = device()
     half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
@@ -287,7 +324,7 @@ def main() -> None:
 
     odds = odds_of_faces(faces, args.balance, args.portraits)
     for epoch in range(first, args.epochs):
-        lessons.refresh()
+        stored.refresh()
         model.train()
         generator = torch.Generator().manual_seed(epoch * 7919 + 17)
         rng = np.random.default_rng(epoch + 1)
@@ -300,29 +337,18 @@ def main() -> None:
             for groups in optimiser.param_groups:
                 groups["lr"] = float(max(rate, args.rate * 0.003))
             quiet, nobody = round(args.calm * len(index)), round(args.blends * len(index))
-            hard = lessons.draw(index[quiet + nobody :], rng, at > 0.8 * total)
+            hard = stored.draw(index[quiet + nobody :], rng, at > 0.8 * total)
             if nobody:
-                hard = join(lessons.draw_blends(index[quiet : quiet + nobody], rng), hard)
+                hard = join(stored.draw_blends(index[quiet : quiet + nobody], rng), hard)
             pixels_, told = jitter(hard[0], args.side, generator), hard[1:]
             if quiet:
-                easy = lessons.draw_calm(index[:quiet])
+                easy = stored.draw_calm(index[:quiet])
                 pixels_ = torch.cat([calm(easy[0], args.side, generator), pixels_])
                 told = join(easy[1:], told)
-            x, (target, sex_goal, hints) = normalise(pixels_).to(where), told
-            target, sex_goal, hints = target.to(where), sex_goal.to(where), hints.to(where)
-            years = YEARS.to(where)
+            x, told = normalise(pixels_).to(where), [t.to(where) for t in told]
             with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
-                age, sex, hinted = model.with_hints(x)
-            age, sex, hinted = age.float(), sex.float(), hinted.float()
-            log_p = F.log_softmax(age, 1)
-            probability = log_p.exp()
-            above = torch.stack([probability[:, t:].sum(1) for t in DECISIONS], 1).clamp(1e-5, 1 - 1e-5)
-            above_goal = torch.stack([target[:, t:].sum(1) for t in DECISIONS], 1).clamp(0, 1)
-            loss = (F.kl_div(log_p, target, reduction="batchmean")
-                    + 0.4 * F.smooth_l1_loss(probability @ years, target @ years, beta=2.0)
-                    + 0.5 * F.binary_cross_entropy(above, above_goal)
-                    + 1.5 * F.binary_cross_entropy_with_logits(sex, sex_goal)
-                    + args.hints * F.mse_loss(hinted, hints))
+                outputs = model.with_hints(x)
+            loss = loss_of(outputs, *told, args.hints)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
@@ -336,7 +362,7 @@ def main() -> None:
         torch.save({"model": model.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1,
                     "side": args.side, "net": net}, temporary)
         temporary.rename(checkpoint)
-        line = f"{args.name} epoch {epoch + 1}/{args.epochs} views {len(lessons.views)} loss {running / steps:.3f} {time.time() - started:.0f} s"
+        line = f"{args.name} epoch {epoch + 1}/{args.epochs} views {len(stored.views)} loss {running / steps:.3f} {time.time() - started:.0f} s"
         if epoch % 4 == 3 or epoch + 1 == args.epochs:
             current = {k: v.clone() for k, v in model.state_dict().items()}
             model.load_state_dict(averaged)

@@ -172,16 +172,16 @@ class Heads(torch.nn.Module):
 def fit(x: torch.Tensor, target: torch.Tensor, age: torch.Tensor, female: torch.Tensor, weight: torch.Tensor, epochs: int) -> Heads:
     from train_age import YEARS
 
-    heads = Heads()
+    heads, years = Heads().to(x.device), YEARS.to(x.device)
     optimiser = torch.optim.AdamW(heads.parameters(), lr=1e-3, weight_decay=0.05)
     batch, steps = 512, len(x) // 512
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, epochs * steps)
     for epoch in range(epochs):
-        order = torch.multinomial(weight, steps * batch, replacement=True, generator=torch.Generator().manual_seed(epoch))
+        order = torch.multinomial(weight, steps * batch, replacement=True, generator=torch.Generator().manual_seed(epoch)).to(x.device)
         for part in order.split(batch):
             logits, sex = heads(x[part])
             log_p = F.log_softmax(logits, 1)
-            loss = (F.kl_div(log_p, target[part], reduction="batchmean") + 0.4 * F.smooth_l1_loss(log_p.exp() @ YEARS, age[part], beta=2.0)
+            loss = (F.kl_div(log_p, target[part], reduction="batchmean") + 0.4 * F.smooth_l1_loss(log_p.exp() @ years, age[part], beta=2.0)
                     + F.binary_cross_entropy_with_logits(sex, female[part] * 0.98 + 0.01))
             optimiser.zero_grad()
             loss.backward()
