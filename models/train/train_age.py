@@ -304,7 +304,7 @@ def main() -> None:
           f"{faces.chips} chips and {len(faces) - faces.chips} portraits to train on; labels that the opinions contradict by more than 20 years: "
           f"{lessons.contradicted}", flush=True)
     if args.start:
-        model.load_state_dict(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"])
+        model.load_state_dict(age_net.resized(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"], args.side // 16))
     averaged = {k: v.clone() for k, v in model.state_dict().items()}
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
