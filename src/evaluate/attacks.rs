@@ -65,6 +65,12 @@ pub enum AttackSetError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder whose name says that living people are in it, in other words than the one that is known.
+    #[error("attacks {}: by its name it holds living people, who would be counted as attacks; expected the name {LIVE} for them, or the folder with `--live`", path.display())]
+    Living {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Of one kind of attack, or of the living, no picture can be read: its row would be missing, as if nobody had tried.
     #[error("attacks: none of the {pictures} pictures of {instrument:?} can be read, such as {first}")]
     Unreadable {
@@ -106,6 +112,13 @@ pub struct AllSeen {
     pub rejected: Vec<Rejected>,
 }
 
+/// Whether a name is one of the other words for the living.
+fn means_living(name: &str) -> bool {
+    const WORDS: [&str; 8] = ["living", "alive", "bonafide", "genuine", "real", "people", "persons", "lives"];
+    let letters: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    WORDS.contains(&letters.as_str())
+}
+
 impl AttackSet {
     /// Opens folders of attacks, whose sub-folders name them, and folders of living people.
     ///
@@ -119,6 +132,9 @@ impl AttackSet {
                 for path in sorted(folder)? {
                     match path.file_name().unwrap_or_default().to_string_lossy() {
                         hidden if hidden.starts_with('.') => {}
+                        name if path.is_dir() && means_living(&name) => {
+                            return Err(AttackSetError::Living { path });
+                        }
                         name if path.is_dir() => set.walk(&path, instrument(&name))?,
                         _ if picture::is_picture(&path) => {
                             let reason = format!("it lies in no sub-folder that says what it shows, such as {LIVE}");
@@ -338,6 +354,17 @@ mod tests {
         let set = AttackSet::open(&[folder.path().into()], &[]).unwrap();
         let instruments: Vec<&str> = set.pictures.iter().map(|h| h.instrument.as_str()).collect();
         assert_eq!(instruments, ["Screen", LIVE, LIVE]);
+    }
+
+    #[test]
+    fn the_living_in_other_words_are_not_counted_as_attacks() {
+        for name in ["living", "Alive", "bona_fide", "bona fide", "real"] {
+            let folder = folder(&[&format!("{name}/x.jpg"), "screen/a.jpg"]);
+            let error = AttackSet::open(&[folder.path().into()], &[]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("expected the name live"), "{error}");
+        }
+        let folder = folder(&["real-size print/x.jpg"]);
+        assert!(AttackSet::open(&[folder.path().into()], &[]).is_ok());
     }
 
     #[test]
