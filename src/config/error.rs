@@ -168,6 +168,10 @@ pub(super) fn parse_toml<T: serde::de::DeserializeOwned + serde::Serialize>(
     let value: T = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        if DeTable::parse(text).is_err() {
+            let line = text.lines().nth(line_of(text, start) - 1).unwrap_or_default();
+            return refused(start, no_toml(line, &message));
+        }
         match setting_at(text, start) {
             // At the beginning of a file it is the file that lacks it.
             Some((key, _)) if start > 0 && message.starts_with("missing field `") => {
@@ -188,6 +192,62 @@ pub(super) fn parse_toml<T: serde::de::DeserializeOwned + serde::Serialize>(
         return Err(refused(found.span().start, format!("`{key}` is {}, expected {expected}", shown(text, found))));
     }
     Ok(value)
+}
+
+/// What is wrong with a line that is no TOML, where it is one of the usual slips; else in the parser's words.
+fn no_toml(line: &str, message: &str) -> String {
+    let line = line.trim();
+    if let Some(inner) = line.strip_prefix('[') {
+        let inner = inner.trim_matches(['[', ']', ' ']);
+        return match message {
+            "duplicate key" => {
+                format!("[{inner}] stands here for the second time, expected all its keys below the first")
+            }
+            _ if !line.contains(']') => format!("[{inner} has no end, expected [{inner}]"),
+            _ => format!("{}: {message}", cut(line)),
+        };
+    }
+    let Some((name, value)) = line.split_once('=').map(|(name, value)| (cut(name.trim()), value.trim())) else {
+        return match line.split_once(':') {
+            Some((name, value)) => {
+                format!("expected {} = {}, with `=` between a key and its value", cut(name.trim()), cut(value.trim()))
+            }
+            None => format!("{}: {message}", cut(line)),
+        };
+    };
+    if message == "duplicate key" {
+        return format!("`{name}` stands here for the second time, expected it once");
+    }
+    let value = value.split('#').next().unwrap_or_default().trim();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let found = cut(value);
+    match value.to_ascii_lowercase().as_str() {
+        "" => format!("`{name}` has no value"),
+        "yes" | "on" | "true" => format!("`{name}` is {found}, expected true or false, in small letters: true"),
+        "no" | "off" | "false" => format!("`{name}` is {found}, expected true or false, in small letters: false"),
+        _ if value.split_once(',').is_some_and(|(whole, part)| digits(whole) && digits(part)) => {
+            format!("`{name}` is {found}, expected a number with a point: {}", value.replace(',', "."))
+        }
+        _ if digits(value) && value.starts_with('0') => {
+            format!(
+                "`{name}` is {found}, expected a number without a zero before it: {}",
+                value.trim_start_matches('0')
+            )
+        }
+        _ if value.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.' | '~')) && !value.contains('"') => {
+            format!("`{name}` is {found}, expected text in quotes: \"{found}\"")
+        }
+        _ => format!("`{name}` is {found}: {message}"),
+    }
+}
+
+/// What a message shows of a text, which may be of any length.
+fn cut(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A value of another kind than the one that it was read into.

@@ -103,6 +103,9 @@ impl Config {
             return Err(fault.at(text, file));
         }
         config.place(path);
+        if let Some(fault) = rules::key_among_records(&config) {
+            return Err(fault.at(text, file));
+        }
         let beside = |named: &Path| path.parent().map_or_else(|| named.to_owned(), |folder| folder.join(named));
         if let Some(named) = &config.policy_file {
             if config.policy.is_some() {
@@ -137,8 +140,9 @@ impl Config {
             return Fault::new("liveness.mode", format!("\"{}\"", self.liveness.mode), expected);
         }
         let key = if self.policy_file.is_some() { "policy_file" } else { "policy" };
-        let expected = "one with it, which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or `mode = \"off\"` in [liveness]: it is \"passive\" where nothing else is written";
-        Fault::new(key, "a policy without a [liveness] table", expected)
+        let table = if key == "policy" { "a [policy.liveness] table" } else { "one with it" };
+        let rest = "which says how sure of a living face an Allow must be (`agegate calibrate --live DIR --attacks DIR` makes one), or `mode = \"off\"` in [liveness]: it is \"passive\" where nothing else is written";
+        Fault::new(key, "a policy without a [liveness] table", &format!("{table}, {rest}"))
     }
 
     /// A shipped policy was chosen, and another policy beside it: nobody can know which of them was meant.
@@ -252,6 +256,59 @@ mod tests {
     #[test]
     fn an_empty_file_is_the_default() {
         assert_eq!(Config::parse("", Path::new("gate.toml")).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_usual_slip_of_the_pen_is_told_in_words_of_the_file() {
+        for (text, expected) in [
+            ("[camera]\nrate = 5,0", "line 2: `rate` is 5,0, expected a number with a point: 5.0"),
+            ("[camera]\nrate: 5", "line 2: expected rate = 5, with `=` between a key and its value"),
+            (
+                "[camera]\nskip_unchanged = yes # saves work",
+                "line 2: `skip_unchanged` is yes, expected true or false, in small letters: true",
+            ),
+            (
+                "[camera]\nskip_unchanged = False",
+                "line 2: `skip_unchanged` is False, expected true or false, in small letters: false",
+            ),
+            ("[camera]\nrate = 5\nrate = 6", "line 3: `rate` stands here for the second time, expected it once"),
+            (
+                "[camera]\n[camera]",
+                "line 2: [camera] stands here for the second time, expected all its keys below the first",
+            ),
+            ("[camera\nrate = 5", "line 1: [camera has no end, expected [camera]"),
+            ("[camera]\nrate =", "line 2: `rate` has no value"),
+            ("[log]\nfolder = /var/log", "line 2: `folder` is /var/log, expected text in quotes: \"/var/log\""),
+            ("[camera]\nrate = 05", "line 2: `rate` is 05, expected a number without a zero before it: 5"),
+        ] {
+            let message = error(text);
+            assert!(message.contains(expected), "{text:?}: {message}");
+        }
+        let long = error(&format!("[camera]\n{}: 5", "x".repeat(100_000)));
+        assert!(long.len() < 300, "{}", long.len());
+    }
+
+    #[test]
+    fn the_key_of_a_log_never_lies_among_its_records() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("link")).unwrap();
+        let refused = |log: &str, key: &str| {
+            let text = format!("[log]\nfolder = \"{log}\"\nkey_file = \"{key}\"\n");
+            Config::parse(&text, &folder.path().join("gate.toml")).is_err_and(|error| {
+                let message = error.to_string();
+                assert!(
+                    message.contains("line 3: `log.key_file` is") && message.contains("outside of the log's folder"),
+                    "{message}"
+                );
+                true
+            })
+        };
+        for key in ["log/head", "log/deeper/key", "log", "./log/../log/key", "link/log/key"] {
+            assert!(refused("log", key), "{key}");
+        }
+        for key in ["log.key", "key", "logs/key", "log/../key"] {
+            assert!(!refused("log", key), "{key}");
+        }
     }
 
     #[test]

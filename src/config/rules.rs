@@ -1,5 +1,7 @@
 //! What no single value shows: settings that contradict each other, and settings with which nobody could ever get in.
 
+use std::path::{Component, Path, PathBuf};
+
 use super::{
     error::Fault,
     tree::{CameraSource, Config, DisplayDriver, ExposureBy, LivenessMode, StartMode},
@@ -22,6 +24,32 @@ fn recording(config: &Config, faults: &mut Vec<Fault>) {
         let expected = "a folder of pictures, a Motion-JPEG or a Y4M file for source = \"replay\"";
         faults.push(Fault::new("camera.path", "missing", expected));
     }
+}
+
+/// The key of a log may not lie among its records: who copies or clears them would take it along. Paths are those that hold.
+pub(super) fn key_among_records(config: &Config) -> Option<Fault> {
+    let key = config.log.key_file.as_deref()?;
+    if !real(key).starts_with(real(&config.log.folder)) {
+        return None;
+    }
+    let expected = "a file outside of the log's folder, or no `key_file`: then it lies beside the folder";
+    Some(Fault::new("log.key_file", format!("{key:?}"), expected))
+}
+
+/// A path without links and detours, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let mut whole = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(whole.pop()),
+            Component::CurDir => {}
+            other => whole.push(other),
+        }
+        if let Ok(found) = std::fs::canonicalize(&whole) {
+            whole = found;
+        }
+    }
+    whole
 }
 
 /// Seconds that a turn of the head may take: two tries.
@@ -67,6 +95,14 @@ fn camera(config: &Config, faults: &mut Vec<Fault>) {
     if camera.command.first().is_none_or(String::is_empty) {
         let expected = "a program and its arguments, such as [\"rpicam-vid\", \"--output\", \"-\"]";
         faults.push(Fault::new("camera.command", format!("{:?}", camera.command), expected));
+    }
+    if let [whole] = camera.command.as_slice()
+        && whole.contains(' ')
+        && !Path::new(whole).exists()
+    {
+        let apart: Vec<&str> = whole.split_whitespace().collect();
+        let expected = format!("a program and each of its arguments for itself: {apart:?}");
+        faults.push(Fault::new("camera.command", format!("{:?}", camera.command), &expected));
     }
     if camera.exposure == ExposureBy::Face {
         if camera.source != CameraSource::V4l2 {
@@ -185,6 +221,8 @@ mod tests {
         assert!(message.contains("line 2: `camera.region` is [0.5, 0.0, 0.4, 1.0], expected left, top"), "{message}");
         assert!(error("[camera]\nregion = [0.0, 0.0, nan, 1.0]\n").contains("camera.region"));
         assert!(error("[camera]\ncommand = []\n").contains("`camera.command` is []"));
+        let whole = error("[camera]\ncommand = [\"ffmpeg -i x\"]\n");
+        assert!(whole.contains("each of its arguments for itself: [\"ffmpeg\", \"-i\", \"x\"]"), "{whole}");
         assert!(accepted("[camera]\nsource = \"pipe\"\nregion = [0.2, 0.1, 0.9, 1.0]\n"));
     }
 
