@@ -408,6 +408,9 @@ pub struct CalibrateArgs {
     /// Challenge age in years; `auto` chooses it together with the confidence. Default: 25.
     #[arg(long, allow_negative_numbers = true)]
     pub challenge: Option<String>,
+    /// The age that whoever is let in must surely have reached, in years; the threshold or more. Default: three years over it.
+    #[arg(long, value_name = "YEARS", allow_negative_numbers = true, value_parser = number::<u8>)]
+    pub sure_of: Option<u8>,
     /// Good frames that an Allow needs in a simulated visit; default: as configured.
     #[arg(long, allow_negative_numbers = true, value_parser = of_key::<u32>("visit.good_frames"))]
     pub frames: Option<u32>,

@@ -31,7 +31,7 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// P(age >= T) reached the confidence and the estimated age the challenge age.
+    /// P(age >= `sure_age`) reached the confidence and the estimated age the challenge age.
     OldEnough,
     /// Enough good frames, and still not sure.
     NotSure,

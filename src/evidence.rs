@@ -171,6 +171,7 @@ mod tests {
         Policy {
             threshold_age: 18,
             challenge_age: 25,
+            sure_age: None,
             confidence: 0.95,
             deny_confidence: None,
             temperature: 1.0,

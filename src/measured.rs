@@ -126,6 +126,9 @@ pub struct MeasuredWith {
     pub threshold_age: u8,
     /// [`Policy::challenge_age`].
     pub challenge_age: u8,
+    /// [`Policy::sure_age`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sure_age: Option<u8>,
     /// [`Policy::confidence`].
     pub confidence: f32,
     /// [`Policy::deny_confidence`].
@@ -250,6 +253,7 @@ impl MeasuredWith {
         Self {
             threshold_age: policy.threshold_age,
             challenge_age: policy.challenge_age,
+            sure_age: policy.sure_age,
             confidence: policy.confidence,
             deny_confidence: policy.deny_confidence,
             temperature: policy.temperature,
@@ -282,9 +286,11 @@ impl MeasuredWith {
             }
         };
         let deny = |d: Option<f32>| d.map_or_else(|| "absent".into(), |d| d.to_string());
+        let sure = |years: Option<u8>| years.map_or_else(|| "absent".into(), |years| years.to_string());
         for (key, measured, found) in [
             ("threshold_age", self.threshold_age.to_string(), now.threshold_age.to_string()),
             ("challenge_age", self.challenge_age.to_string(), now.challenge_age.to_string()),
+            ("sure_age", sure(self.sure_age), sure(now.sure_age)),
             ("confidence", self.confidence.to_string(), now.confidence.to_string()),
             ("deny_confidence", deny(self.deny_confidence), deny(now.deny_confidence)),
             ("temperature", self.temperature.to_string(), now.temperature.to_string()),
@@ -358,8 +364,11 @@ pub fn statement(policy: &Policy, now: &MeasuredWith) -> String {
         }
     };
     format!(
-        "{} and over at P >= {}, challenge age {}; {basis}",
-        policy.threshold_age, policy.confidence, policy.challenge_age
+        "{} and over, surely {} at P >= {}, challenge age {}; {basis}",
+        policy.threshold_age,
+        policy.sure_age(),
+        policy.confidence,
+        policy.challenge_age
     )
 }
 
@@ -466,9 +475,10 @@ mod tests {
     #[test]
     fn figures_are_shown_for_no_value_that_they_were_not_measured_with() {
         type Edit = fn(&mut Policy, &mut Config);
-        let edits: [(&str, Edit); 12] = [
+        let edits: [(&str, Edit); 13] = [
             ("threshold_age", |p, _| p.threshold_age = 16),
             ("challenge_age", |p, _| p.challenge_age += 1),
+            ("sure_age", |p, _| p.sure_age = None),
             ("confidence", |p, _| p.confidence = 0.9),
             ("deny_confidence", |p, _| p.deny_confidence = Some(0.99)),
             ("temperature", |p, _| p.temperature += 0.001),

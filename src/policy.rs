@@ -18,12 +18,16 @@ pub struct Policy {
     pub threshold_age: u8,
     /// Adults whose estimated age is below this are asked for ID all the same; T or more, in years.
     pub challenge_age: u8,
-    /// P(age >= T) that a visit must reach for `Allow`.
+    /// The age that whoever is let in must surely have reached, T or more, in years: with a distance from T an error of the estimate
+    /// costs less. Absent: T itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sure_age: Option<u8>,
+    /// P(age >= `sure_age`) that a visit must reach for `Allow`.
     pub confidence: f32,
     /// P(age < T) from which on a visit ends in `Deny` instead of `Refer`. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deny_confidence: Option<f32>,
-    /// Temperature at which P(age >= T) is read off an estimate: above 1, small doubts count more; 1 changes nothing. `agegate calibrate` chooses it.
+    /// Temperature at which P(age >= `sure_age`) is read off an estimate: above 1, small doubts count more; 1 changes nothing. `agegate calibrate` chooses it.
     #[serde(default = "one")]
     pub temperature: f32,
     /// Identity of the age model that this policy was made for. Another model: the gate does not start.
@@ -117,16 +121,26 @@ impl Policy {
             "{} {} {} {:?} {}",
             self.threshold_age, self.challenge_age, self.confidence, self.deny_confidence, self.temperature
         );
+        if let Some(years) = self.sure_age {
+            text += &format!(" sure {years}");
+        }
         if let Some(l) = &self.liveness {
             text += &format!(" liveness {} {} {}", l.confidence, l.temperature, l.offset);
         }
         format!("T{}/C{}/{}", self.threshold_age, self.challenge_age, &blake3::hash(text.as_bytes()).to_hex()[..8])
     }
 
-    /// How sure an estimate is of the threshold age: P(age >= T) at the policy's temperature, which `confidence` is compared with.
+    /// The age that is asked for: never under the threshold age, whatever a policy says.
+    #[must_use]
+    pub fn sure_age(&self) -> u8 {
+        self.sure_age.unwrap_or_default().max(self.threshold_age)
+    }
+
+    /// How sure an estimate is of the age that is asked for: P(age >= `sure_age`) at the policy's temperature, which `confidence` is
+    /// compared with. P(age >= T) is at least as much.
     #[must_use]
     pub fn sureness(&self, estimate: &AgeEstimate) -> f32 {
-        estimate.tempered(self.temperature).at_least(self.threshold_age)
+        estimate.tempered(self.temperature).at_least(self.sure_age())
     }
 
     /// Whether an estimate is surely old enough. The estimate is the model's: only how sure it is goes by the temperature, which
@@ -139,13 +153,38 @@ impl Policy {
     /// Whether an estimate is surely that of a minor, where the policy knows `Deny`.
     #[must_use]
     pub fn surely_minor(&self, estimate: &AgeEstimate) -> bool {
-        self.deny_confidence.is_some_and(|limit| 1.0 - self.sureness(estimate) >= limit)
+        let under_age = 1.0 - estimate.tempered(self.temperature).at_least(self.threshold_age);
+        self.deny_confidence.is_some_and(|limit| under_age >= limit)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn to_be_surely_older_than_the_limit_is_asked_of_whom_is_let_in_and_makes_nobody_a_minor() {
+        let policy = Policy {
+            sure_age: Some(21),
+            confidence: 0.5,
+            challenge_age: 18,
+            deny_confidence: Some(0.6),
+            temperature: 1.0,
+            ..Policy::shipped()
+        };
+        let plain = Policy { sure_age: None, ..policy.clone() };
+        let twenty = AgeEstimate::normal(19.9, 1.0);
+        assert!(plain.surely_old_enough(&twenty) && !policy.surely_old_enough(&twenty));
+        assert!(policy.sureness(&twenty) <= plain.sureness(&twenty));
+        assert!(!policy.surely_minor(&twenty), "under 21 is not under age");
+        assert_ne!(policy.identity(), plain.identity());
+    }
+
+    #[test]
+    fn no_policy_asks_for_less_than_the_limit() {
+        let younger = Policy { sure_age: Some(12), ..Policy::shipped() };
+        assert_eq!(younger.sure_age(), younger.threshold_age);
+    }
 
     #[test]
     fn the_temperature_makes_an_estimate_less_sure_and_nobody_older() {

@@ -78,7 +78,7 @@ pub struct Decision {
     pub reason: Reason,
     /// Age band of the visit's evidence.
     pub band: Option<AgeGroup>,
-    /// P(age >= T) of the visit's evidence.
+    /// P(age >= `sure_age`) of the visit's evidence.
     pub confidence: Option<f32>,
     /// P(living) of the visit's evidence, where the policy asks for a living face.
     pub liveness: Option<f32>,
@@ -542,6 +542,7 @@ mod tests {
         let policy = Policy {
             threshold_age: 18,
             challenge_age: 25,
+            sure_age: None,
             confidence: 0.95,
             deny_confidence: None,
             temperature: 1.0,

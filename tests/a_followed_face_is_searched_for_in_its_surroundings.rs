@@ -29,7 +29,7 @@ fn replayed(less: bool, mode: &str, rate: &str, recording: &Path) -> (Vec<String
     assert!(output.status.success(), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
     let around = printed.lines().filter(|line| line.contains("followed, ")).count();
-    let estimates = ["mean", "years", "P(>=18)", "P(living)", "confidence", "living"];
+    let estimates = ["mean", "years", "P(>=21)", "P(living)", "confidence", "living"];
     let lines = printed.lines().filter(|line| !line.contains("no faces") && !line.contains(": 0 faces"));
     let told = lines.map(|line| {
         let mut words: Vec<&str> = line.split(' ').filter(|word| *word != "followed,").collect();

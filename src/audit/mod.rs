@@ -105,7 +105,7 @@ pub enum Event {
         reason: Reason,
         /// Age band of the evidence, never the age.
         band: Option<AgeGroup>,
-        /// P(age >= T), two decimals.
+        /// P(age >= `sure_age`) of the policy, two decimals.
         confidence: Option<f32>,
         /// P(living), two decimals; absent where no living face is asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use crate::{
         Eyes,
         at_the_gate::Visits,
         bands,
-        calibrate::{TEMPERATURES, Wish, choose, dataset_hash},
+        calibrate::{MARGIN, TEMPERATURES, Wish, choose, dataset_hash},
         liveness_policy::{choose_liveness, may_be_wished},
         temperature::Temperature,
     },
@@ -51,9 +51,11 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
             format!("--max-false-accept is given {bounds} times, --out {files} times: expected one for each").into()
         );
     }
+    let threshold_age = args.threshold.unwrap_or(18);
     let wish = |max_false_accept| Wish {
-        threshold_age: args.threshold.unwrap_or(18),
+        threshold_age,
         challenge_age,
+        sure_age: args.sure_of.unwrap_or(threshold_age.saturating_add(MARGIN)),
         max_false_accept,
         visit: visit.clone(),
         quality: config.quality,
@@ -101,6 +103,7 @@ fn ages_are_asked_of_ages(args: &CalibrateArgs) -> Result<(), String> {
     let given = [
         ("--threshold", args.threshold.is_some()),
         ("--challenge", args.challenge.is_some()),
+        ("--sure-of", args.sure_of.is_some()),
         ("--frames", args.frames.is_some()),
         ("--max-false-accept", !args.max_false_accept.is_empty()),
         ("a second --out", args.out.len() > 1),

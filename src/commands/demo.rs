@@ -95,8 +95,9 @@ pub fn run(args: &DemoArgs) -> Outcome {
         args.out.display()
     );
     say!(
-        "Policy: {} and over at P >= {:.3}, estimated age {} or more. {}",
+        "Policy: {} and over, surely {} at P >= {:.3}, estimated age {} or more. {}",
         policy.threshold_age,
+        policy.sure_age(),
         policy.confidence,
         policy.challenge_age,
         if args.frames.is_none() { "The visitors do not exist: their faces are means of many." } else { "" }

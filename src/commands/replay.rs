@@ -59,7 +59,7 @@ pub fn run(args: &ReplayArgs) -> Outcome {
                         format!(
                             "years {:.1} P(>={}) {:.3}{}",
                             estimate.years(),
-                            policy.threshold_age,
+                            policy.sure_age(),
                             policy.sureness(estimate),
                             living.map_or_else(String::new, |p| format!(" P(living) {p:.3}"))
                         )

@@ -256,10 +256,16 @@ pub const SECTIONS: &[Section] = &[
                 "who looks younger than this is asked for ID",
             ),
             shown(
+                "sure_age",
+                Range::Within(Digits::Whole, Low::Key("threshold_age"), High::At(60.0), "years"),
+                Shown::Commented("21"),
+                "what whoever is let in must surely have reached; absent: `threshold_age`",
+            ),
+            shown(
                 "confidence",
                 Range::Within(Digits::Any, Low::At(0.5), High::Below(1.0), ""),
                 Shown::Commented("0.95"),
-                "P(age >= threshold) that opens",
+                "P(age >= sure_age) that opens",
             ),
             shown(
                 "deny_confidence",

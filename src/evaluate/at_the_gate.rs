@@ -38,6 +38,7 @@ pub fn never() -> Policy {
     Policy {
         threshold_age: 18,
         challenge_age: 18,
+        sure_age: None,
         confidence: 2.0,
         deny_confidence: None,
         temperature: 1.0,

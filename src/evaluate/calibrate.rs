@@ -35,6 +35,8 @@ pub struct Wish {
     pub threshold_age: u8,
     /// Challenge age, or `None` to choose it too.
     pub challenge_age: Option<u8>,
+    /// The age that whoever is let in must surely have reached, in years: see [`Policy::sure_age`].
+    pub sure_age: u8,
     /// Bound on the upper end of the interval.
     pub max_false_accept: f64,
     /// How the gate runs visits.
@@ -66,6 +68,13 @@ impl Wish {
         }
         if !(1e-6..=0.5).contains(&self.max_false_accept) {
             return wrong(format!("--max-false-accept {}: expected 0.000001 to 0.5", self.max_false_accept));
+        }
+        let sure = bounds("policy.sure_age").1;
+        if self.sure_age < self.threshold_age || f64::from(self.sure_age) > sure {
+            return wrong(format!(
+                "--sure-of {}: expected the threshold {} to {sure} years",
+                self.sure_age, self.threshold_age
+            ));
         }
         if let Some(c) = self.challenge_age.filter(|c| *c < self.threshold_age || f64::from(*c) > challenge.1) {
             let expected = format!("expected the threshold {} to {} years, or auto", self.threshold_age, challenge.1);
@@ -134,6 +143,10 @@ pub fn minors_needed(bound: f64) -> usize {
     low
 }
 
+/// How far over the threshold age whoever is let in must surely be, unless a wish says otherwise, years. Near the limit an estimate says
+/// little of the doubt that counts: with three years between, fewer adults are asked for ID where as few minors get in, in the simulated
+/// visits and by most nets that were tried (`models/train/margin.py`, the model card).
+pub const MARGIN: u8 = 3;
 /// The highest confidence that is tried, in thousandths.
 const SUREST: u32 = 999;
 /// The oldest challenge age that `auto` tries, years.
@@ -251,6 +264,7 @@ fn candidate(wish: &Wish, model: &str, temperature: f32, challenge_age: u8, thou
     Policy {
         threshold_age: wish.threshold_age,
         challenge_age,
+        sure_age: (wish.sure_age > wish.threshold_age).then_some(wish.sure_age),
         confidence: thousandths as f32 / 1000.0,
         deny_confidence: None,
         temperature,
@@ -345,6 +359,7 @@ mod tests {
         Wish {
             threshold_age: 18,
             challenge_age: Some(25),
+            sure_age: 18,
             max_false_accept: bound,
             visit: VisitConfig::default(),
             quality: QualityLimits::default(),

@@ -194,6 +194,7 @@ fn visit_is_living(policy: &LivenessPolicy, visit: &VisitSettings, run: &[Seen])
     let sure = Policy {
         threshold_age: 18,
         challenge_age: 18,
+        sure_age: None,
         confidence: 0.5,
         deny_confidence: None,
         temperature: 1.0,

@@ -289,6 +289,7 @@ fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, tempera
             let policy = Policy {
                 threshold_age,
                 challenge_age,
+                sure_age: None,
                 confidence,
                 deny_confidence: None,
                 temperature,
