@@ -20,7 +20,9 @@ fn output(name: &str) -> String {
 #[test]
 fn an_age_is_estimated_in_twenty_lines() {
     let text = output("estimate_age");
-    assert!(text.starts_with("1 faces; the nearest looks ") && text.contains("P(age >= 18) is 0."), "{text}");
+    let sure = text.trim_end().rsplit(' ').next().and_then(|p| p.parse::<f32>().ok());
+    assert!(text.starts_with("1 faces; the nearest looks ") && text.contains("P(age >= 18) is "), "{text}");
+    assert!(sure.is_some_and(|p| (0.0..=1.0).contains(&p)), "{text}");
     let source = include_str!("../examples/estimate_age.rs");
     assert!(source.lines().skip_while(|line| !line.starts_with("use")).count() <= 21, "twenty lines and the bracket");
 }
