@@ -86,6 +86,8 @@ def labelled(count: int = 150) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return stored["pixels"], stored["gender"], stored["ethnicity"]
 
 
+# Shares of the photos in rooms, the hardest of the living, at whose limits everything else is stated.
+REFUSED_IN_ROOMS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30)
 POLICIES = {"balanced": "policy.toml", "strict": "policy-strict.toml", "fast": "policy-fast.toml"}
 
 
@@ -138,6 +140,8 @@ def main() -> None:
         easy = lambda of: np.concatenate([of.real[n] for n in ("webcam", "scenes", "portraits")])
         share = max(float((easy(ours) < limit).mean()), 1 / len(easy(ours)))
         result["policies"][policy] = {"confidence": confidence, "limit_logit": round(limit, 4), **ours.at(limit), "peer": theirs.at(float(np.quantile(easy(theirs), share)))}
+    rooms = ours.real["rooms"]
+    result["limits"] = [{"probability": round(1 / (1 + math.exp(-limit)), 4), **ours.at(limit)} for limit in (float(np.quantile(rooms, share)) for share in REFUSED_IN_ROOMS)]
     limit = limit_of("balanced")[1]
     groups: dict = {}
     for name in ("rooms", "portraits"):
