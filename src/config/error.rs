@@ -169,8 +169,8 @@ pub(super) fn parse_toml<T: serde::de::DeserializeOwned + serde::Serialize>(
         let start = error.span().map_or(0, |span| span.start);
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
         if DeTable::parse(text).is_err() {
-            let line = text.lines().nth(line_of(text, start) - 1).unwrap_or_default();
-            return refused(start, no_toml(line, &message));
+            let (line, message) = no_toml(text, start, &message);
+            return ConfigError::Parse { file: file.clone(), line, message };
         }
         match setting_at(text, start) {
             // At the beginning of a file it is the file that lacks it.
@@ -194,56 +194,99 @@ pub(super) fn parse_toml<T: serde::de::DeserializeOwned + serde::Serialize>(
     Ok(value)
 }
 
-/// What is wrong with a line that is no TOML, where it is one of the usual slips; else in the parser's words.
-fn no_toml(line: &str, message: &str) -> String {
-    let line = line.trim();
-    if let Some(inner) = line.strip_prefix('[') {
-        let inner = inner.trim_matches(['[', ']', ' ']);
-        return match message {
-            "duplicate key" => {
-                format!("[{inner}] stands here for the second time, expected all its keys below the first")
-            }
-            _ if !line.contains(']') => format!("[{inner} has no end, expected [{inner}]"),
-            _ => format!("{}: {message}", cut(line)),
-        };
+/// Where a text that is no TOML goes wrong, and in which words to say it: the line at which the fault begins, which for a list or a
+/// text without an end is not the one that the parser stopped at.
+fn no_toml(text: &str, at: usize, message: &str) -> (usize, String) {
+    let stopped = line_of(text, at);
+    let lines: Vec<&str> = text.lines().collect();
+    if text.len() > MOST_EXPLAINED {
+        return (stopped, message.to_owned());
     }
-    let Some((name, value)) = line.split_once('=').map(|(name, value)| (cut(name.trim()), value.trim())) else {
-        return match line.split_once(':') {
-            Some((name, value)) => {
-                format!("expected {} = {}, with `=` between a key and its value", cut(name.trim()), cut(value.trim()))
-            }
-            None => format!("{}: {message}", cut(line)),
-        };
+    let whole_until = |line: usize| DeTable::parse(&lines[..line.min(lines.len())].join("\n")).is_ok();
+    let begins = (1..=stopped).rev().find(|line| whole_until(line - 1)).unwrap_or(stopped);
+    let line = lines.get(begins - 1).copied().unwrap_or_default();
+    if begins < stopped {
+        return (
+            begins,
+            format!("what begins with {} does not end as it should: line {stopped}: {message}", cut(line.trim())),
+        );
+    }
+    (stopped, slip(line, &text[at.min(text.len())..], message))
+}
+
+/// A text that is longer is told in the parser's words: to look for where its fault begins would take long.
+const MOST_EXPLAINED: usize = 50_000;
+
+/// What is wrong with a line, where it is one of the usual slips of the pen; else in the parser's words. `rest` is the text from where
+/// the parser stopped.
+fn slip(line: &str, rest: &str, message: &str) -> String {
+    let bare = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    // A `#` in quotes begins no comment; where there are quotes before it, it may be one.
+    let code = match line.split_once('#') {
+        Some((code, _)) if !code.contains(['"', '\'']) => code.trim(),
+        _ => line.trim(),
     };
     if message == "duplicate key" {
-        return format!("`{name}` stands here for the second time, expected it once");
+        if code.starts_with('[') {
+            return format!("{} stands here for the second time, expected all its keys below the first", cut(code));
+        }
+        let name = rest.split(['=', '.', ' ', '\t', ']', '\n']).next().unwrap_or_default();
+        return format!("`{}` stands here for the second time, expected it once", cut(name));
     }
-    let value = value.split('#').next().unwrap_or_default().trim();
+    if let Some(inner) = code.strip_prefix('[')
+        && !inner.contains(']')
+        && bare(inner)
+    {
+        return format!("[{inner} has no end, expected [{inner}]", inner = cut(inner));
+    }
+    let split = |at: char| code.split_once(at).map(|(name, value)| (name.trim(), value.trim()));
+    if let Some((name, value)) = split(':').filter(|(name, _)| bare(name)) {
+        return match value {
+            "" => format!("expected a line [{name}] for a table, or {name} = and a value", name = cut(name)),
+            _ if value.ends_with(',') => in_parsers_words(code, message),
+            _ => format!("expected {} = {}, with `=` between a key and its value", cut(name), cut(value)),
+        };
+    }
+    let Some((name, value)) = split('=') else { return in_parsers_words(code, message) };
+    if !bare(name) {
+        return in_parsers_words(code, message);
+    }
+    let (name, found) = (cut(name), cut(value));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let found = cut(value);
-    match value.to_ascii_lowercase().as_str() {
+    match value {
         "" => format!("`{name}` has no value"),
-        "yes" | "on" | "true" => format!("`{name}` is {found}, expected true or false, in small letters: true"),
-        "no" | "off" | "false" => format!("`{name}` is {found}, expected true or false, in small letters: false"),
-        _ if value.split_once(',').is_some_and(|(whole, part)| digits(whole) && digits(part)) => {
-            format!("`{name}` is {found}, expected a number with a point: {}", value.replace(',', "."))
+        _ if value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false") => {
+            format!("`{name}` is {found}, expected it in small letters: {}", value.to_ascii_lowercase())
+        }
+        _ if value
+            .split_once(',')
+            .is_some_and(|(whole, part)| digits(whole.trim_start_matches('-')) && digits(part)) =>
+        {
+            format!("`{name}` is {found}, expected a number without a comma; a fraction is written with a point")
         }
         _ if digits(value) && value.starts_with('0') => {
-            format!(
-                "`{name}` is {found}, expected a number without a zero before it: {}",
-                value.trim_start_matches('0')
-            )
+            format!("`{name}` is {found}, expected a number that does not begin with a zero")
         }
-        _ if value.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.' | '~')) && !value.contains('"') => {
+        _ if value.starts_with(['/', '~']) && !value.contains(['"', '\'']) => {
             format!("`{name}` is {found}, expected text in quotes: \"{found}\"")
+        }
+        _ if message.starts_with("string values must be quoted") => {
+            format!("`{name}` is {found}, expected true, false, a number without a unit, or text in quotes")
         }
         _ => format!("`{name}` is {found}: {message}"),
     }
 }
 
+fn in_parsers_words(code: &str, message: &str) -> String {
+    format!("{}: {message}", cut(code))
+}
+
 /// What a message shows of a text, which may be of any length.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     const MOST: usize = 60;
+    let text = &text.replace(char::is_control, " ");
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

@@ -261,17 +261,26 @@ mod tests {
     #[test]
     fn a_usual_slip_of_the_pen_is_told_in_words_of_the_file() {
         for (text, expected) in [
-            ("[camera]\nrate = 5,0", "line 2: `rate` is 5,0, expected a number with a point: 5.0"),
+            (
+                "[camera]\nrate = 5,0",
+                "line 2: `rate` is 5,0, expected a number without a comma; a fraction is written with a point",
+            ),
             ("[camera]\nrate: 5", "line 2: expected rate = 5, with `=` between a key and its value"),
+            ("camera:\n  rate = 5", "line 1: expected a line [camera] for a table, or camera = and a value"),
             (
                 "[camera]\nskip_unchanged = yes # saves work",
-                "line 2: `skip_unchanged` is yes, expected true or false, in small letters: true",
+                "line 2: `skip_unchanged` is yes, expected true, false, a number without a unit, or text in quotes",
             ),
+            ("[camera]\nrate = 5 fps", "line 2: `rate` is 5 fps, expected "),
             (
                 "[camera]\nskip_unchanged = False",
-                "line 2: `skip_unchanged` is False, expected true or false, in small letters: false",
+                "line 2: `skip_unchanged` is False, expected it in small letters: false",
             ),
             ("[camera]\nrate = 5\nrate = 6", "line 3: `rate` stands here for the second time, expected it once"),
+            (
+                "[inputs]\nstaff = { line = 5, line = 6 }",
+                "line 2: `line` stands here for the second time, expected it once",
+            ),
             (
                 "[camera]\n[camera]",
                 "line 2: [camera] stands here for the second time, expected all its keys below the first",
@@ -279,7 +288,12 @@ mod tests {
             ("[camera\nrate = 5", "line 1: [camera has no end, expected [camera]"),
             ("[camera]\nrate =", "line 2: `rate` has no value"),
             ("[log]\nfolder = /var/log", "line 2: `folder` is /var/log, expected text in quotes: \"/var/log\""),
-            ("[camera]\nrate = 05", "line 2: `rate` is 05, expected a number without a zero before it: 5"),
+            ("[camera]\nrate = 05", "line 2: `rate` is 05, expected a number that does not begin with a zero"),
+            (
+                "[camera]\ncommand = [\"a\", \"b\"\nrate = 5\n",
+                "line 2: what begins with command = [\"a\", \"b\" does not end as it should: line 3: ",
+            ),
+            ("[camera]\npath: \"frames\"  # c = d", "line 2: expected path = \"frames\"  # c = d, with `=`"),
         ] {
             let message = error(text);
             assert!(message.contains(expected), "{text:?}: {message}");

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{
-    error::Fault,
+    error::{Fault, cut},
     tree::{CameraSource, Config, DisplayDriver, ExposureBy, LivenessMode, StartMode},
 };
 use crate::camera::metering;
@@ -92,7 +92,7 @@ pub(super) fn notes(config: &Config) -> Vec<(&'static str, String)> {
 
 fn camera(config: &Config, faults: &mut Vec<Fault>) {
     let camera = &config.camera;
-    if camera.command.first().is_none_or(String::is_empty) {
+    if camera.command.first().is_none_or(|program| program.trim().is_empty()) {
         let expected = "a program and its arguments, such as [\"rpicam-vid\", \"--output\", \"-\"]";
         faults.push(Fault::new("camera.command", format!("{:?}", camera.command), expected));
     }
@@ -101,8 +101,11 @@ fn camera(config: &Config, faults: &mut Vec<Fault>) {
         && !Path::new(whole).exists()
     {
         let apart: Vec<&str> = whole.split_whitespace().collect();
-        let expected = format!("a program and each of its arguments for itself: {apart:?}");
-        faults.push(Fault::new("camera.command", format!("{:?}", camera.command), &expected));
+        let simple = whole.len() <= 80 && !whole.contains(['\'', '"', '\\']);
+        let shown =
+            if simple { format!(": {apart:?}") } else { ", such as [\"rpicam-vid\", \"--output\", \"-\"]".into() };
+        let expected = format!("a program and each of its arguments for itself{shown}");
+        faults.push(Fault::new("camera.command", cut(&format!("{:?}", camera.command)), &expected));
     }
     if camera.exposure == ExposureBy::Face {
         if camera.source != CameraSource::V4l2 {

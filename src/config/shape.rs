@@ -7,7 +7,7 @@ use toml::{
 };
 
 use super::{
-    error::{line_of, shown},
+    error::{cut, line_of, shown},
     table::{Key, Range, SECTIONS, Section},
 };
 
@@ -123,6 +123,7 @@ impl Walk<'_> {
 
     /// What to say of a key that its table does not have: where it belongs, or what there is.
     fn unknown(&self, table: &str, name: &str) -> String {
+        let (table, name) = (&*cut(table), &*cut(name));
         if self.file == File::Policy {
             let of = self.section(table).map_or(&[][..], |section| section.keys);
             let place = if table.is_empty() { "a policy".to_owned() } else { format!("[{table}] of a policy") };
