@@ -30,6 +30,11 @@ fn of_key<T: TryFrom<i64>>(key: &'static str) -> impl Fn(&str) -> Result<T, Stri
     }
 }
 
+/// Reads an age; its bounds are for the command to tell.
+fn years(text: &str) -> Result<u8, &'static str> {
+    text.parse().map_err(|_| "expected whole years, such as 21")
+}
+
 /// Reads a number; its bounds are for the command to tell.
 fn number<T: FromStr>(text: &str) -> Result<T, &'static str> {
     text.parse().map_err(|_| "expected a number, such as 0.01")
@@ -409,7 +414,7 @@ pub struct CalibrateArgs {
     #[arg(long, allow_negative_numbers = true)]
     pub challenge: Option<String>,
     /// The age that whoever is let in must surely have reached, in years; the threshold or more. Default: three years over it.
-    #[arg(long, value_name = "YEARS", allow_negative_numbers = true, value_parser = number::<u8>)]
+    #[arg(long, value_name = "YEARS", allow_negative_numbers = true, value_parser = years)]
     pub sure_of: Option<u8>,
     /// Good frames that an Allow needs in a simulated visit; default: as configured.
     #[arg(long, allow_negative_numbers = true, value_parser = of_key::<u32>("visit.good_frames"))]

@@ -58,6 +58,20 @@ pub struct PolicyEvidence {
 }
 
 impl PolicyEvidence {
+    /// What no measurement can have given: figures that somebody has written.
+    fn contradiction(&self) -> Option<String> {
+        if self.false_accept > self.false_accept_high || self.false_accept_high >= self.max_false_accept {
+            let (share, high, bound) = (self.false_accept, self.false_accept_high, self.max_false_accept);
+            return Some(format!(
+                "`false_accept` {share}, `false_accept_high` {high} and `max_false_accept` {bound} do not rise"
+            ));
+        }
+        let (ages, limit) = (&self.false_accept_ages, self.measured_with.threshold_age);
+        let oldest = ages.rsplit('-').next().and_then(|age| age.parse::<u8>().ok());
+        (oldest.is_none_or(|age| age.checked_add(1) != Some(limit)))
+            .then(|| format!("`false_accept_ages` {ages:?} are not the minors of a limit of {limit}"))
+    }
+
     /// The figures in a line.
     fn in_words(&self) -> String {
         format!(
@@ -345,6 +359,10 @@ pub fn liveness_statement(policy: &Policy, now: &MeasuredWith) -> Option<String>
 pub fn statement(policy: &Policy, now: &MeasuredWith) -> String {
     let basis = match &policy.evidence {
         None => "no figures with it: run `agegate calibrate`".into(),
+        Some(e) if e.contradiction().is_some() => {
+            let wrong = e.contradiction().unwrap_or_default();
+            format!("its figures contradict each other: {wrong}; run `agegate calibrate`")
+        }
         Some(e) => {
             // Asking for a living face as well lets nobody more in: the figures of the ages stay bounds.
             let asks_more = e.measured_with.liveness.is_none() && now.liveness.is_some();
@@ -469,6 +487,25 @@ mod tests {
         for (measured, liveness) in [(measured.clone(), None), (measured, Some(asked))] {
             let line = with(Some(measured), liveness);
             assert!(line.contains("do not hold") && line.contains("`liveness."), "{line}");
+        }
+    }
+
+    #[test]
+    fn figures_that_no_measurement_can_have_given_are_not_shown() {
+        type Edit = fn(&mut PolicyEvidence);
+        let edits: [Edit; 4] = [
+            |e| e.false_accept_high = 0.001,
+            |e| e.max_false_accept = 0.001,
+            |e| e.false_accept_ages = "13-20".into(),
+            |e| e.false_accept_ages = "all".into(),
+        ];
+        for edit in edits {
+            let mut policy = Policy::shipped();
+            let now = now(&policy, &Config::default());
+            assert!(statement(&policy, &now).contains("let in, at most"));
+            edit(policy.evidence.as_mut().unwrap());
+            let line = statement(&policy, &now);
+            assert!(line.contains("contradict each other") && !line.contains("asked for ID"), "{line}");
         }
     }
 

@@ -121,8 +121,8 @@ impl Policy {
             "{} {} {} {:?} {}",
             self.threshold_age, self.challenge_age, self.confidence, self.deny_confidence, self.temperature
         );
-        if let Some(years) = self.sure_age {
-            text += &format!(" sure {years}");
+        if self.sure_age() > self.threshold_age {
+            text += &format!(" sure {}", self.sure_age());
         }
         if let Some(l) = &self.liveness {
             text += &format!(" liveness {} {} {}", l.confidence, l.temperature, l.offset);

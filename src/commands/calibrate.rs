@@ -25,6 +25,8 @@ use crate::{
 
 /// By which an earlier result is known.
 const MARK: &str = "# Made by `agegate calibrate`";
+/// The challenge age where none is asked for, years.
+const DEFAULT_CHALLENGE: u8 = 25;
 /// Unusable files that are told one by one; the others are counted.
 const TOLD: usize = 20;
 
@@ -35,10 +37,18 @@ const TOLD: usize = 20;
 pub fn run(args: &CalibrateArgs) -> Outcome {
     ages_are_asked_of_ages(args)?;
     let bounds = if args.max_false_accept.is_empty() { vec![0.01] } else { args.max_false_accept.clone() };
-    let challenge_age = match args.challenge.as_deref().unwrap_or("25") {
-        "auto" => None,
-        text => Some(text.parse().map_err(|_| format!("--challenge {text:?}: expected years or auto"))?),
+    let challenge_age = match args.challenge.as_deref() {
+        None => Some(DEFAULT_CHALLENGE),
+        Some("auto") => None,
+        Some(text) => Some(text.parse().map_err(|_| format!("--challenge {text:?}: expected years or auto"))?),
     };
+    let threshold_age = args.threshold.unwrap_or(18);
+    if args.challenge.is_none() && threshold_age > DEFAULT_CHALLENGE {
+        return Err(format!(
+            "--threshold {threshold_age}: the challenge age is {DEFAULT_CHALLENGE} unless --challenge says otherwise; expected one of {threshold_age} to 60 years, or auto"
+        )
+        .into());
+    }
     let config = labelled::settings(&args.data)?;
     let mut visit = config.visit.clone();
     if let Some(frames) = args.frames {
@@ -51,7 +61,6 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
             format!("--max-false-accept is given {bounds} times, --out {files} times: expected one for each").into()
         );
     }
-    let threshold_age = args.threshold.unwrap_or(18);
     let wish = |max_false_accept| Wish {
         threshold_age,
         challenge_age,

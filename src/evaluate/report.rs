@@ -28,6 +28,8 @@ pub struct Report {
     pub figures: Figures,
     /// The threshold age of all that follows.
     pub threshold_age: u8,
+    /// The age that whoever is let in must surely have reached, in years: what the trade-offs are about.
+    pub sure_age: u8,
     /// False accepts and rejects against the confidence, by challenge age.
     pub trade_offs: Vec<TradeOff>,
     /// Fitted temperature, with the calibration error before and after.
@@ -96,6 +98,7 @@ impl Report {
     #[must_use]
     pub fn of(figures: Figures, readings: &[Reading], visits: VisitFigures, liveness: Option<LivenessFigures>) -> Self {
         let threshold = visits.at_the_gate.measured_with.threshold_age;
+        let sure_age = visits.at_the_gate.measured_with.sure_age;
         let cases: Vec<Case<'_>> = readings
             .iter()
             .map(|r| Case { views: vec![(&r.estimate, 1.0)], age: r.sample.age, person: r.person })
@@ -122,9 +125,10 @@ impl Report {
             .collect();
         Self {
             threshold_age: threshold,
+            sure_age: sure_age.unwrap_or(threshold),
             trade_offs: CHALLENGES
                 .iter()
-                .map(|c| trade_off(readings, threshold, threshold + c, calibration.value))
+                .map(|c| trade_off(readings, threshold, sure_age, threshold + c, calibration.value))
                 .collect(),
             reliability_before: reliability(&pairs(1.0)),
             reliability_after: reliability(&pairs(calibration.value)),
@@ -204,8 +208,9 @@ impl Report {
             let parts: Vec<Part> = f.by_source.iter().map(|s| s.part.clone()).collect();
             section("By source", &parts_table(&parts));
         }
-        let mut curves = String::from(
-            "<p>Share of minors let in, and of adults asked for ID, against the confidence, after calibration.</p>",
+        let mut curves = format!(
+            "<p>Share of minors let in, and of adults asked for ID, against the confidence in P(age &ge; {}), which the policy asks for, after calibration.</p>",
+            self.sure_age
         );
         for t in &self.trade_offs {
             let _ = write!(
@@ -281,7 +286,13 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, temperature: f32) -> TradeOff {
+fn trade_off(
+    readings: &[Reading],
+    threshold_age: u8,
+    sure_age: Option<u8>,
+    challenge_age: u8,
+    temperature: f32,
+) -> TradeOff {
     let steps = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999];
     let points = steps
         .into_iter()
@@ -289,7 +300,7 @@ fn trade_off(readings: &[Reading], threshold_age: u8, challenge_age: u8, tempera
             let policy = Policy {
                 threshold_age,
                 challenge_age,
-                sure_age: None,
+                sure_age,
                 confidence,
                 deny_confidence: None,
                 temperature,
