@@ -11,6 +11,7 @@ Pillow: models/train/requirements.txt). Without `--cpu` all are counted, and the
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import re
@@ -30,6 +31,7 @@ WORK = ROOT / "target/arm-cost"
 BINARY = ROOT / "target/cross/aarch64-unknown-linux-gnu/release/agegate"
 
 
+@functools.cache
 def emulator() -> pathlib.Path:
     """Debian 12's own qemu-user: newer packages of the backports are built without plugins. Unpacked, not installed."""
     program = WORK / "qemu/usr/bin/qemu-aarch64"
@@ -42,6 +44,7 @@ def emulator() -> pathlib.Path:
     return program
 
 
+@functools.cache
 def plugin() -> pathlib.Path:
     library = WORK / "count.so"
     subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, ROOT / "scripts/arm/count.c"], check=True)
@@ -63,13 +66,13 @@ def multiply_adds(stem: str) -> int:
     return total
 
 
-def count(program: pathlib.Path, library: pathlib.Path, cpu: str, config: pathlib.Path, picture: pathlib.Path, frames: int) -> int:
-    command = [program, "-cpu", cpu, "-L", "/", "-plugin", f"file={library}", BINARY, "replay", "--config", config, "--repeat", str(frames), picture]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    found = re.search(r"instructions (\d+) vector (\d+)", result.stderr)
+def run(cpu: str, command: list) -> tuple[int, str]:
+    """Instructions of an arm64 program and its arguments under emulation of a processor, and what it printed."""
+    result = subprocess.run([emulator(), "-cpu", cpu, "-L", "/", "-plugin", f"file={plugin()}", *command], capture_output=True, text=True, timeout=600)
+    found = re.search(r"instructions (\d+) vector", result.stderr)
     if result.returncode or not found:
-        sys.exit(f"the run under emulation failed: {result.stderr[-2000:]}")
-    return int(found[1])
+        sys.exit(f"{' '.join(map(str, command))} failed under emulation: {result.stdout[-2000:]}{result.stderr[-2000:]}")
+    return int(found[1]), result.stdout
 
 
 # What is counted: name in the file, words, whether less is searched where nothing changes, whether a living face is asked for, which
@@ -84,7 +87,7 @@ ROWS = [
 CPUS = {"cortex-a53": "Cortex-A53 (Pi 3)", "cortex-a72": "Cortex-A72 (Pi 4)", "cortex-a76": "Cortex-A76 (Pi 5)"}
 
 
-def counted(program: pathlib.Path, library: pathlib.Path, cpu: str, runtime: str) -> dict[str, float]:
+def counted(cpu: str, runtime: str) -> dict[str, float]:
     result = {}
     for name, _, skip, living, shown, (first, then) in ROWS:
         config = WORK / f"{name}-{runtime}.toml"
@@ -92,7 +95,7 @@ def counted(program: pathlib.Path, library: pathlib.Path, cpu: str, runtime: str
             f'[visit]\ngood_frames = 40\nmost_frames = 50\ndecide_seconds = 100.0\n[relay]\ndriver = "simulated"\n[models]\nruntime = "{runtime}"\n'
             f'[camera]\nskip_unchanged = {str(skip).lower()}\n[liveness]\nmode = "{"passive" if living else "off"}"\n'
         )
-        few, many = (count(program, library, cpu, config, WORK / f"{shown}.y4m", n) for n in (first, then))
+        few, many = (run(cpu, [BINARY, "replay", "--config", config, "--repeat", str(n), WORK / f"{shown}.y4m"])[0] for n in (first, then))
         result[name] = round((many - few) / (then - first) / 1e6, 2)
         if name == "face":
             result["start"] = round((few - first * (many - few) / (then - first)) / 1e6, 1)
@@ -107,7 +110,6 @@ def main() -> None:
     if not BINARY.is_file():
         sys.exit(f"{BINARY} is missing: sh scripts/cross.sh arm64")
     WORK.mkdir(parents=True, exist_ok=True)
-    program, library = emulator(), plugin()
     frames = demo_clip.frames()
     (WORK / "adult.y4m").write_bytes(clip([frames[demo_clip.visit_of("adult").middle]]))
     (WORK / "nobody.y4m").write_bytes(clip([frames[0]]))
@@ -115,7 +117,7 @@ def main() -> None:
     table = {}
     for cpu in [args.cpu] if args.cpu else CPUS:
         for runtime in ("auto", "float"):
-            table[cpu, runtime] = counted(program, library, cpu, runtime)
+            table[cpu, runtime] = counted(cpu, runtime)
             print(f"{cpu}, {runtime}: {json.dumps(table[cpu, runtime])}", flush=True)
         found = table[cpu, "auto"]
         report = {"cpu": cpu, **found, "multiply_adds": round(products, 1), "face_per_multiply_add": round(found["face"] / products, 3), "float": table[cpu, "float"]}

@@ -7,15 +7,12 @@ with the weights of the shipped models and writes the table of docs/measurements
 """
 
 import os
-import pathlib
-import re
 import subprocess
-import sys
 
 import numpy as np
 import onnx
 
-from arm_cost import ROOT, WORK, emulator, multiply_adds, plugin
+from arm_cost import ROOT, WORK, multiply_adds, run
 from readme import replace_block
 
 PROGRAM = ROOT / "target/cross/aarch64-unknown-linux-gnu/release/examples/winograd"
@@ -47,20 +44,10 @@ def layers(stem: str) -> dict[str, list[np.ndarray]]:
     return found
 
 
-def run(program: pathlib.Path, library: pathlib.Path, variant: str, shape: str, weights: pathlib.Path, repeats: int) -> tuple[int, str]:
-    command = [program, "-cpu", CPU, "-L", "/", "-plugin", f"file={library}", PROGRAM, variant, shape, str(repeats), weights]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    found = re.search(r"instructions (\d+) vector", result.stderr)
-    if result.returncode or not found:
-        sys.exit(f"{variant} {shape} failed under emulation: {result.stdout[-2000:]}{result.stderr[-2000:]}")
-    return int(found[1]), result.stdout
-
-
 def main() -> None:
     cross = ["sh", "scripts/cross.sh", "arm64", "--offline", "--package", "agegate-kernels", "--example", "winograd"]
     subprocess.run(cross, cwd=ROOT, env=os.environ | {"CROSS_COMMAND": "build"}, check=True)
     WORK.mkdir(parents=True, exist_ok=True)
-    program, library = emulator(), plugin()
     file = WORK / "weights.bin"
     lines = ["| instructions for each multiply-add of the plain convolution | " + " | ".join(words for words, _ in VARIANTS.values()) + " |"]
     lines.append("|---" * (1 + len(VARIANTS)) + "|")
@@ -76,7 +63,7 @@ def main() -> None:
             for weights in all_weights:
                 file.write_bytes(weights.tobytes())
                 for variant in VARIANTS:
-                    (few, _), (many, said) = (run(program, library, variant, shape, file, repeats) for repeats in (1, 3))
+                    (few, _), (many, said) = (run(CPU, [PROGRAM, variant, shape, str(repeats), file]) for repeats in (1, 3))
                     counts[variant] += (many - few) / 2
                     if variant in off:
                         off[variant] = max(off[variant], float(said.split()[-1]))

@@ -357,13 +357,11 @@ pub fn liveness_statement(policy: &Policy, now: &MeasuredWith) -> Option<String>
 /// The policy in a line, with its measured figures if they hold for the values in force, and else with why they do not.
 #[must_use]
 pub fn statement(policy: &Policy, now: &MeasuredWith) -> String {
-    let basis = match &policy.evidence {
-        None => "no figures with it: run `agegate calibrate`".into(),
-        Some(e) if e.contradiction().is_some() => {
-            let wrong = e.contradiction().unwrap_or_default();
-            format!("its figures contradict each other: {wrong}; run `agegate calibrate`")
-        }
-        Some(e) => {
+    let wrong = policy.evidence.as_ref().and_then(PolicyEvidence::contradiction);
+    let basis = match (&policy.evidence, wrong) {
+        (None, _) => "no figures with it: run `agegate calibrate`".into(),
+        (_, Some(wrong)) => format!("its figures contradict each other: {wrong}; run `agegate calibrate`"),
+        (Some(e), None) => {
             // Asking for a living face as well lets nobody more in: the figures of the ages stay bounds.
             let asks_more = e.measured_with.liveness.is_none() && now.liveness.is_some();
             let now = if asks_more { &now.without_liveness() } else { now };

@@ -13,7 +13,7 @@ use agegate::vision::{Detector, Point, nearest};
 use image::RgbImage;
 
 /// A policy by hand that takes whatever face there is for living: the turn alone is to tell.
-const POLICY: &str = "[liveness]\nmode = \"turn\"\n[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.7\n\
+const POLICY: &str = "[liveness]\nmode = \"turn\"\n[policy]\nthreshold_age = 18\nchallenge_age = 25\nconfidence = 0.9\n\
     [policy.liveness]\nconfidence = 0.001\ntemperature = 100.0\n";
 
 /// How far a point of the plane through the face goes when the thing turns to the right of the picture; lengths in eye distances.
@@ -63,7 +63,7 @@ fn bilinear(frame: &RgbImage, x: f32, y: f32) -> image::Rgb<u8> {
 
 /// Looks ahead, goes to this angle and back within two seconds, looks ahead; ten frames a second.
 fn recording(folder: &Path, to: f32, moves: Moves) {
-    let frame = common::close_view("adult-2");
+    let frame = common::close_view("adult");
     let faces = Detector::embedded().unwrap().detect(&frame).unwrap();
     let [left, right, _, mouth, _] = nearest(&faces).unwrap().landmarks;
     let unit = left.distance(right);

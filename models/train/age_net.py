@@ -5,6 +5,8 @@ the multiplications took longer. Batch normalisation folds into the convolutions
 ReLU are left.
 """
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -63,6 +65,14 @@ SIZES = {
     "large": dict(widths=(24, 48, 96, 192), depths=(2, 3, 3), features=384, dropout=0.2),
 }
 SIZE = "large"
+
+
+def load(path: Path) -> tuple[AgeNet, int]:
+    """The averaged net of a checkpoint, to be asked and not trained: without what was there for training only; and its side."""
+    state = torch.load(path, map_location="cpu")
+    net = AgeNet(**state["net"], grid=state["side"] // 16)
+    net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
+    return net.eval(), state["side"]
 
 
 def resized(state: dict[str, torch.Tensor], grid: int) -> dict[str, torch.Tensor]:

@@ -160,7 +160,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("which", choices=["age", "detector"])
     parser.add_argument("--checkpoint")
-    parser.add_argument("--side", type=int, default=age_net.SIDE)
     parser.add_argument("--version", help="default: one more than the shipped file's", default=None)
     parser.add_argument("--score", type=float, default=0.6, help="the detector's shipped score")
     args = parser.parse_args()
@@ -174,26 +173,25 @@ def main() -> None:
         "colour": "RGB",
         "licence": "non-commercial research (UTKFace); see MODEL_CARD.md",
     }
-    state = torch.load(WORK / f"{args.checkpoint or args.which}.pt", map_location="cpu")
-    net = age_net.AgeNet(**state["net"], grid=args.side // 16) if args.which == "age" else detector_net.DetectorNet()
-    # What was there for training only is left out.
-    net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
-    net.eval()
+    checkpoint = WORK / f"{args.checkpoint or args.which}.pt"
     if args.which == "age":
+        net, side = age_net.load(checkpoint)
         from train_age import evaluation_chips, normalise
-        learned = normalise(evaluation_chips(np.asarray(pixels[np.sort(train[:512])]), args.side)).contiguous()
-        metadata = {"name": "agegate-age-estimator", **common, "input_width": args.side, "input_height": args.side,
+        learned = normalise(evaluation_chips(np.asarray(pixels[np.sort(train[:512])]), side)).contiguous()
+        metadata = {"name": "agegate-age-estimator", **common, "input_width": side, "input_height": side,
                     "mean": age_net.MEAN, "std": age_net.STD, "activation_scales": steps(net, activations.rectified(net.trunk), learned),
                     "classes": "age: one class a year, 0 to 100; female: probability; covered: mouth, eyes, more than 0.5 is covered"}
         covers = torch.load(WORK / "covers.pt")
-        build = lambda int8: age_model(net, covers, int8, args.side, metadata)
-        probe = normalise(evaluation_chips(np.asarray(pixels[held[:200]]), args.side)).contiguous()
+        build = lambda int8: age_model(net, covers, int8, side, metadata)
+        probe = normalise(evaluation_chips(np.asarray(pixels[held[:200]]), side)).contiguous()
         with torch.no_grad():
             wanted = [torch.softmax(net(probe)[0], 1).numpy()]
         years = np.arange(101)
         error = lambda got: float(np.abs((got[0] - wanted[0]) @ years).max())
         limits, unit = (0.002, 3.0), "years"
     else:
+        net = detector_net.DetectorNet().eval()
+        net.load_state_dict(torch.load(checkpoint, map_location="cpu")["averaged"])
         import scenes
         from train_detector import letterbox, normalise
         paths = sorted((scenes.unpacked() / "scenes" / "faces").iterdir())

@@ -27,10 +27,8 @@ CHALLENGE = 25
 
 
 def distributions(name: str, parts: list[np.ndarray]) -> np.ndarray:
-    state = torch.load(WORK / f"{name}.pt", map_location="cpu")
-    net = age_net.AgeNet(**state["net"], grid=state["side"] // 16)
-    net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
-    looks = [[predict(net, view, state["side"])[0].numpy() for view in (pixels, pixels[:, :, ::-1])] for pixels in parts]
+    net, side = age_net.load(WORK / f"{name}.pt")
+    looks = [[predict(net, view, side)[0].numpy() for view in (pixels, pixels[:, :, ::-1])] for pixels in parts]
     return np.concatenate([(plain + mirrored) / 2 for plain, mirrored in looks])
 
 

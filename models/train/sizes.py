@@ -6,8 +6,6 @@ first). Writes `models/sizes.json` for the model card. Checkpoints of one run of
 """
 
 import json
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -40,24 +38,14 @@ def instructions(model: Path) -> float:
         with tempfile.TemporaryDirectory() as folder:
             for i in range(count):
                 cv2.imwrite(f"{folder}/30_0_0_{i}.jpg", chip)
-            command = [arm_cost.emulator(), "-cpu", CPU, "-L", "/", "-plugin", f"file={arm_cost.plugin()}", arm_cost.BINARY, "evaluate", "--aligned-dataset", folder, "--age-model", model]
-            result = subprocess.run(command, capture_output=True, text=True, timeout=600)
-            found = re.search(r"instructions (\d+) vector", result.stderr)
-            if result.returncode not in (0, 1) or not found:
-                sys.exit(f"{model}: the run under emulation failed: {result.stderr[-2000:]}")
-            counts.append(int(found[1]))
+            counts.append(arm_cost.run(CPU, [arm_cost.BINARY, "evaluate", "--aligned-dataset", folder, "--age-model", model])[0])
     return (counts[1] - counts[0]) / (MANY - FEW) / 1e6
 
 
 def measure(name: str, pixels: np.ndarray, labels: np.ndarray, train: np.ndarray, held: np.ndarray) -> dict:
-    state = torch.load(WORK / f"{name}.pt", map_location="cpu")
-    side, grid = state["side"], state["side"] // 16
-    net = age_net.AgeNet(**state["net"], grid=grid)
-    net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
-    net.eval()
+    net, side = age_net.load(WORK / f"{name}.pt")
     found = figures(*predict(net, np.asarray(pixels[held]), side), labels[held])
-    features = net.pool.weight.shape[0]
-    covers = {"weight": torch.zeros(2, features, grid, grid), "bias": torch.zeros(2)}
+    covers = {"weight": torch.zeros(2, *net.pool.weight.shape[:1], *net.pool.weight.shape[2:]), "bias": torch.zeros(2)}
     learned = normalise(evaluation_chips(np.asarray(pixels[np.sort(train[:128])]), side)).contiguous()
     metadata = {"name": "agegate-age-estimator", "version": "0", "training_data": "trial", "seed": 0, "layout": "NCHW", "colour": "RGB", "licence": "trial", "input_width": side, "input_height": side,
                 "mean": age_net.MEAN, "std": age_net.STD, "activation_scales": steps(net, activations.rectified(net.trunk), learned), "classes": "trial"}

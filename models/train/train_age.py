@@ -247,6 +247,11 @@ def loss_of(outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], target: to
             + weight * F.mse_loss(hinted, hints))
 
 
+def decayed_apart(model: torch.nn.Module) -> list[dict]:
+    """The parameters for an optimiser: weights decay, scales and shifts do not."""
+    return [{"params": [p for p in model.parameters() if (p.ndim > 1) == decays], "weight_decay": 0.05 if decays else 0.0} for decays in (True, False)]
+
+
 def join(one: tuple, other: tuple) -> tuple:
     """Two parts of a batch to one."""
     return tuple(np.concatenate(pair) if isinstance(pair[0], np.ndarray) else torch.cat(pair) for pair in zip(one, other))
@@ -306,9 +311,7 @@ def main() -> None:
     if args.start:
         model.load_state_dict(age_net.resized(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"], args.side // 16))
     averaged = {k: v.clone() for k, v in model.state_dict().items()}
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
+    optimiser = torch.optim.AdamW(decayed_apart(model), lr=args.rate)
     steps = len(faces) // args.batch
     total = steps * args.epochs
     checkpoint, first = WORK / f"{args.name}.pt", 0

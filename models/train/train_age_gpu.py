@@ -220,8 +220,7 @@ class Student:
             self.net.load_state_dict(torch.load(start, map_location=where)["averaged"])
         gpu = where.type == "cuda"
         self.rate = torch.tensor(rate, device=where)
-        groups = [{"params": [p for p in self.net.parameters() if p.ndim > 1], "weight_decay": 0.05}, {"params": [p for p in self.net.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=self.rate, capturable=gpu, foreach=gpu)
+        self.optimiser = torch.optim.AdamW(train_age.decayed_apart(self.net), lr=self.rate, capturable=gpu, foreach=gpu)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate
         self.weights = [v for v in self.net.state_dict().values() if v.is_floating_point()]

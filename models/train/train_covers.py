@@ -60,21 +60,17 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     seed_everything(5)
-    state = torch.load(WORK / f"{args.checkpoint}.pt", map_location="cpu")
-    grid = state["side"] // 16
-    net = age_net.AgeNet(**state["net"], grid=grid)
-    net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
-    net.eval()
+    net, side = age_net.load(WORK / f"{args.checkpoint}.pt")
     faces = views.Faces()
     chosen = np.random.default_rng(1).permutation(len(faces))[: args.faces]
     chosen.sort()
     _, labels, pixels = load_chips()
     _, held = split(labels, near_duplicate_groups(pixels))
-    learn = {kind: maps(net, faces.pixels, chosen, kind, state["side"], seed) for seed, kind in enumerate(KINDS)}
-    judge = {kind: maps(net, pixels, np.asarray(held), kind, state["side"], 100 + seed) for seed, kind in enumerate(KINDS)}
+    learn = {kind: maps(net, faces.pixels, chosen, kind, side, seed) for seed, kind in enumerate(KINDS)}
+    judge = {kind: maps(net, pixels, np.asarray(held), kind, side, 100 + seed) for seed, kind in enumerate(KINDS)}
     x = torch.cat([learn[kind] for kind in KINDS])
     goal = torch.cat([torch.tensor([[kind == "mouth", kind == "eyes"]]).float().expand(len(learn[kind]), 2) for kind in KINDS])
-    layer = torch.nn.Conv2d(x.shape[1], 2, grid)
+    layer = torch.nn.Conv2d(x.shape[1], 2, x.shape[-1])
     torch.nn.init.zeros_(layer.weight)
     layer.bias.data.fill_(-1.0)
     optimiser = torch.optim.AdamW(layer.parameters(), lr=1e-3, weight_decay=0.3)
