@@ -2,9 +2,12 @@
 //!
 //! A reader that has seen enough (`| head -1`) is no error: the command goes on in silence and ends as it would have. Anything
 //! else that keeps the output from being written (a full disk) is told once at the end, with exit code 2.
+//!
+//! Names and values come from files of anybody, so that nothing printed moves a terminal's cursor or turns the order of its letters:
+//! such characters are shown by their numbers. Only [`draw`] writes as it is told.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, ErrorKind, IsTerminal, Write},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -37,10 +40,34 @@ pub fn is_open() -> bool {
 
 /// Writes text, and what ends it.
 pub fn write(text: fmt::Arguments, end: &str) {
+    draw(&printable(text), end);
+}
+
+/// Writes text that may have escape sequences in it, and what ends it.
+pub fn draw(text: &str, end: &str) {
     if is_open() {
         let mut out = io::stdout().lock();
-        note(out.write_fmt(text).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()));
+        note(out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()));
     }
+}
+
+/// Text with nothing in it that a terminal obeys but the end of a line and a tab: other control characters, and those that turn the
+/// order of letters, by their numbers.
+#[must_use]
+pub fn printable(text: fmt::Arguments) -> String {
+    let mut plain = String::new();
+    for c in text.to_string().chars() {
+        let kept = matches!(c, '\n' | '\t') || !(c.is_control() || turns_letters(c));
+        // As JSON and TOML write them, so that a file printed is the same file still.
+        let shown = if kept { plain.write_char(c) } else { write!(plain, "\\u{:04x}", c as u32) };
+        shown.expect("a String takes all that is written");
+    }
+    plain
+}
+
+/// Marks that change the order in which letters are shown (Unicode Standard Annex 9), and the line's ends that are no `\n`.
+fn turns_letters(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Writes much at once; `work` should stop when [`is_open`] says no.
@@ -75,20 +102,24 @@ pub fn clap(error: &clap::Error) -> i32 {
     let text = error.render();
     let plain = |terminal: bool| !terminal || std::env::var_os("NO_COLOR").is_some();
     if error.use_stderr() {
-        let plain = plain(io::stderr().is_terminal());
-        let text = if plain { text.to_string() } else { text.ansi().to_string() };
-        complain(format_args!("{text}"));
+        if plain(io::stderr().is_terminal()) {
+            complain(format_args!("{text}"));
+        } else {
+            let _ = write!(io::stderr().lock(), "{}", text.ansi());
+        }
     } else {
-        let plain = plain(io::stdout().is_terminal());
-        let text = if plain { text.to_string() } else { text.ansi().to_string() };
-        write(format_args!("{text}"), "");
+        if plain(io::stdout().is_terminal()) {
+            write(format_args!("{text}"), "");
+        } else {
+            draw(&text.ansi().to_string(), "");
+        }
     }
     error.exit_code()
 }
 
 /// Writes to standard error, where nobody can be told that it fails.
 pub fn complain(text: fmt::Arguments) {
-    let _ = io::stderr().lock().write_fmt(text);
+    let _ = io::stderr().lock().write_all(printable(text).as_bytes());
 }
 
 /// What kept standard output from being written, if anything did but a reader that had seen enough.
@@ -113,4 +144,19 @@ macro_rules! say {
 #[macro_export]
 macro_rules! complain {
     ($($arg:tt)*) => { $crate::out::complain(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_printed_moves_the_cursor_or_turns_letters() {
+        let file = "a\u{1b}[2Jb\u{202e}gpj.\u{9b}1A\rz";
+        assert_eq!(printable(format_args!("{file}:\n\tok")), "a\\u001b[2Jb\\u202egpj.\\u009b1A\\u000dz:\n\tok");
+        for c in ('\0'..=char::MAX).filter(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+            assert!(!printable(format_args!("{c}")).contains(c), "{c:?}");
+        }
+        assert_eq!(printable(format_args!("größer, 年齢, ▀ 👩‍🚒")), "größer, 年齢, ▀ 👩‍🚒");
+    }
 }

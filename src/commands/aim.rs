@@ -15,7 +15,7 @@ use crate::{
     config::{CameraSource, Config, ConfigError, DisplayDriver},
     display::{Display, panel},
     frame::Frame,
-    say,
+    out, say,
     vision::{AgeModel, Chip, Detector, ModelError, nearest},
 };
 
@@ -62,7 +62,10 @@ pub fn run(args: &AimArgs) -> Outcome {
             // Back to the first line, each cleared before it is written.
             let back = if lines > 0 { format!("\u{1b}[{lines}A") } else { String::new() };
             lines = shown.len();
-            say!("{back}{}", shown.iter().map(|line| format!("\u{1b}[2K{line}")).collect::<Vec<_>>().join("\n"));
+            out::draw(
+                &(back + &shown.iter().map(|line| format!("\u{1b}[2K{line}")).collect::<Vec<_>>().join("\n")),
+                "\n",
+            );
         } else {
             say!("{}", words.join(" | "));
         }

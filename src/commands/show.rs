@@ -21,7 +21,7 @@ use crate::{
     frame::Frame,
     gate::{Ended, Surroundings},
     made::MadeFolder,
-    picture,
+    out, picture,
     policy::Outcome as Decided,
     relay::simulated::SimulatedRelay,
     say,
@@ -201,7 +201,7 @@ impl Surroundings for Show {
             && !matches!((self.last, screen), (Some(Screen::Checking(_)), Screen::Checking(_)))
             && !self.quiet
         {
-            say!("{}", terminal(&self.panel.picture(screen).to_rgb()));
+            out::draw(&terminal(&self.panel.picture(screen).to_rgb()), "\n");
         }
         self.last = Some(screen);
     }
