@@ -164,9 +164,63 @@ pub struct MeasuredWith {
     pub min_contrast: f32,
     /// The same.
     pub min_sharpness: f32,
+    /// The same; in no file that was measured with the limits that the models were trained for.
+    #[serde(default, skip_serializing_if = "Geometry::is_default")]
+    pub geometry: Geometry,
     /// How a living face was asked for; absent: it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<LivenessMeasuredWith>,
+}
+
+/// How near, upright and turned to the camera a face has to be for its view to count, by [`QualityLimits`]. Figures hold for narrower
+/// limits too, which only leave views out, and for no wider ones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Geometry {
+    /// [`QualityLimits::min_face_pixels`].
+    pub min_face_pixels: f32,
+    /// [`QualityLimits::max_turn`].
+    pub max_turn: f32,
+    /// [`QualityLimits::max_roll_degrees`].
+    pub max_roll_degrees: f32,
+    /// [`QualityLimits::min_inside`].
+    pub min_inside: f32,
+}
+
+impl Geometry {
+    fn of(limits: &QualityLimits) -> Self {
+        let QualityLimits { min_face_pixels, max_turn, max_roll_degrees, min_inside, .. } = *limits;
+        Self { min_face_pixels, max_turn, max_roll_degrees, min_inside }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Where others are wider: each key with both values.
+    fn widened(&self, now: &Self) -> impl Iterator<Item = (&'static str, f32, f32)> {
+        [
+            ("min_face_pixels", self.min_face_pixels, now.min_face_pixels, now.min_face_pixels < self.min_face_pixels),
+            ("max_turn", self.max_turn, now.max_turn, now.max_turn > self.max_turn),
+            (
+                "max_roll_degrees",
+                self.max_roll_degrees,
+                now.max_roll_degrees,
+                now.max_roll_degrees > self.max_roll_degrees,
+            ),
+            ("min_inside", self.min_inside, now.min_inside, now.min_inside < self.min_inside),
+        ]
+        .into_iter()
+        .filter(|(.., wider)| *wider)
+        .map(|(key, measured, found, _)| (key, measured, found))
+    }
+}
+
+impl Default for Geometry {
+    /// The limits that the models were trained for.
+    fn default() -> Self {
+        Self::of(&QualityLimits::default())
+    }
 }
 
 /// The values on which figures about living faces and attacks depend.
@@ -278,6 +332,7 @@ impl MeasuredWith {
             max_brightness: quality.max_brightness,
             min_contrast: quality.min_contrast,
             min_sharpness: quality.min_sharpness,
+            geometry: Geometry::of(quality),
             liveness: policy
                 .liveness
                 .as_ref()
@@ -317,6 +372,9 @@ impl MeasuredWith {
             ("min_sharpness", self.min_sharpness.to_string(), now.min_sharpness.to_string()),
         ] {
             compare(key, measured, found);
+        }
+        for (key, measured, found) in self.geometry.widened(&now.geometry) {
+            compare(key, measured.to_string(), found.to_string());
         }
         let (measured, found) = [self, now].map(|m| LivenessMeasuredWith::values(m.liveness.as_ref())).into();
         for ((key, measured), (_, found)) in measured.into_iter().zip(found) {
@@ -422,6 +480,16 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_figures_hold_where_only_better_views_count() {
+        let mut config = Config::default();
+        let limits = &mut config.quality;
+        (limits.min_face_pixels, limits.max_turn) = (120.0, 0.2);
+        (limits.max_roll_degrees, limits.min_inside) = (10.0, 1.0);
+        let policy = Policy::shipped().in_force(config.liveness.mode).unwrap();
+        assert!(statement(&policy, &now(&policy, &config)).contains("% of adults asked for ID"));
+    }
+
+    #[test]
     fn figures_about_living_faces_are_shown_for_the_values_they_were_measured_with_alone() {
         let measured_with =
             LivenessMeasuredWith { confidence: 0.9, temperature: 1.0, offset: 0.0, model: "net/1".into() };
@@ -510,7 +578,7 @@ mod tests {
     #[test]
     fn figures_are_shown_for_no_value_that_they_were_not_measured_with() {
         type Edit = fn(&mut Policy, &mut Config);
-        let edits: [(&str, Edit); 13] = [
+        let edits: [(&str, Edit); 17] = [
             ("threshold_age", |p, _| p.threshold_age = 16),
             ("challenge_age", |p, _| p.challenge_age += 1),
             ("sure_age", |p, _| p.sure_age = None),
@@ -524,6 +592,10 @@ mod tests {
             ("min_brightness", |_, c| c.quality.min_brightness = 5.0),
             ("max_brightness", |_, c| c.quality.max_brightness = 255.0),
             ("min_sharpness", |_, c| c.quality.min_sharpness = 0.0),
+            ("min_face_pixels", |_, c| c.quality.min_face_pixels = 24.0),
+            ("max_turn", |_, c| c.quality.max_turn = 0.9),
+            ("max_roll_degrees", |_, c| c.quality.max_roll_degrees = 45.0),
+            ("min_inside", |_, c| c.quality.min_inside = 0.5),
         ];
         for (key, edit) in edits {
             let mut config = Config::default();
