@@ -29,6 +29,7 @@ mod jumps;
 pub mod key;
 pub mod lock;
 pub mod logged;
+pub mod medium;
 pub mod reader;
 mod retention;
 mod tail;

@@ -13,6 +13,7 @@ use crate::{
     audit::{
         AuditError, AuditLog, files,
         lock::{self, Writer},
+        medium,
     },
     camera::{self, CameraError, Retry, controls, pipe, turned::Rotation},
     cli::CheckArgs,
@@ -133,6 +134,12 @@ pub fn run(args: &CheckArgs) -> Outcome {
         },
     }
     decision_log(&mut list, &config, &neighbours);
+    match medium::warning(&config.log.folder) {
+        // What locks the door after the cover was opened has to outlast a power cut.
+        Some(forgotten) if config.inputs.tamper.is_some() => list.bad("log medium", &forgotten),
+        Some(forgotten) => list.note("log medium", &forgotten),
+        None => {}
+    }
     free_space(&mut list, &config.log.folder);
     for (path, label, lines) in gpio::list() {
         say!("      GPIO chip {label:?} at {} with {lines} lines", path.display());

@@ -14,10 +14,10 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    audit::{Act, ActReason, AuditLog},
+    audit::{Act, ActReason, AuditLog, medium},
     camera::{self, capture::Capture},
     cli::RunArgs,
-    config::{CameraSource, Config, StartMode},
+    config::{CameraSource, Config, ConfigError, StartMode},
     display::{Screen, panel, worker::DisplayWorker},
     door_unit::{DoorUnit, tamper},
     frame::Frame,
@@ -100,10 +100,18 @@ fn tell_notes(config: &Config) {
     }
 }
 
+fn open_log(config: &Config) -> Result<AuditLog, ConfigError> {
+    let log = AuditLog::open(&config.log).map_err(|error| of_log(config, error))?;
+    if let Some(forgotten) = medium::warning(&config.log.folder) {
+        log::warn!("log.folder: {forgotten}");
+    }
+    Ok(log)
+}
+
 /// Puts the gate together.
 fn build(config: &Config, judge: Judge, path: &Path) -> Result<(Gate, Arc<RunFile>), Box<dyn std::error::Error>> {
     // The log first: only one gate at a time can have it, and a second one must not touch the pin of the first.
-    let log = AuditLog::open(&config.log).map_err(|error| of_log(config, error))?;
+    let log = open_log(config)?;
     let run_file = Arc::new(RunFile::claim(path, config)?);
     // A simulated relay has a keeper too: what is tried without a pin is the same as with one.
     let door = KeeperDoor::start(Path::new(THIS_PROGRAM), &config.relay, Arc::clone(&run_file))?;
@@ -162,9 +170,7 @@ fn reload(
     }
     let log = match same_folder {
         true => None,
-        false => {
-            Some(Box::new(AuditLog::open(&next.log).map_err(|e| said(&of_log(&next, e)))?) as Box<dyn DecisionLog>)
-        }
+        false => Some(Box::new(open_log(&next).map_err(|e| said(&e))?) as Box<dyn DecisionLog>),
     };
     let line = |c: &Config| (c.start.mode != StartMode::Always).then(|| (c.start.line, c.start.chip.clone()));
     let trigger = match line(&next) == line(old) {
