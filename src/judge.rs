@@ -16,7 +16,7 @@ use crate::{
         Side,
         turn::{Failure, TurnLimits},
     },
-    measured::{MeasuredWith, Models, liveness_statement, statement},
+    measured::{MeasuredWith, Models, doubt, liveness_statement, statement},
     policy::{GoodView, Policy, Reason},
     quality::{self, Flaw, QualityLimits},
     still_faces::StillFaces,
@@ -93,6 +93,18 @@ pub struct Judge {
     gaze: Gaze,
     /// Whether the camera's exposure follows what is seen here.
     metered: bool,
+}
+
+/// By what and above which score faces are found, where that may be fewer companions than the shipped detector finds at its own score, which
+/// a policy's figures rest on.
+fn otherwise_detected(config: &Config, detector: &Detector, score: f32) -> Result<Option<String>, ModelError> {
+    let shipped = match &config.models.detector {
+        None => None,
+        Some(_) => Some(Detector::load_for(None, config.models.runtime)?),
+    };
+    let shipped = shipped.as_ref().unwrap_or(detector);
+    let same = shipped.identity() == detector.identity() && score <= shipped.shipped_score();
+    Ok((!same).then(|| format!("{} at {score}", detector.identity())))
 }
 
 /// The part of the picture whose faces count.
@@ -182,7 +194,9 @@ impl Judge {
         };
         let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
         let tracker = VisitTracker::new(config.visit.settings(), policy.clone());
-        let models = Models { age: &found, liveness: liveness.as_ref().map(|m| m.identity().to_string()) };
+        let detected = otherwise_detected(config, &detector, score)?;
+        let models =
+            Models { age: &found, detector: detected, liveness: liveness.as_ref().map(|m| m.identity().to_string()) };
         let in_force = MeasuredWith::now(&policy, &models, &config.visit, config.camera.rate, &config.quality);
         let (turn, turn_watch) = (camera::turn(&config.camera), TurnWatch::default());
         let (region, still) = (Region(config.camera.region), StillFaces::default());
@@ -281,6 +295,12 @@ impl Judge {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Why the policy's figures do not hold for the values in force; `None` if they do.
+    #[must_use]
+    pub fn doubt_about_figures(&self) -> Option<String> {
+        doubt(&self.policy, &self.in_force)
     }
 
     /// The policy in a line; with its measured figures only if they hold for the values in force.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::VisitConfig,
+    evaluate::statistics::share_of_weight,
     policy::{LivenessPolicy, Policy},
     quality::QualityLimits,
 };
@@ -68,8 +69,14 @@ impl PolicyEvidence {
         }
         let (ages, limit) = (&self.false_accept_ages, self.measured_with.threshold_age);
         let oldest = ages.rsplit('-').next().and_then(|age| age.parse::<u8>().ok());
-        (oldest.is_none_or(|age| age.checked_add(1) != Some(limit)))
-            .then(|| format!("`false_accept_ages` {ages:?} are not the minors of a limit of {limit}"))
+        if oldest.is_none_or(|age| age.checked_add(1) != Some(limit)) {
+            return Some(format!("`false_accept_ages` {ages:?} are not the minors of a limit of {limit}"));
+        }
+        let (people, minors) = (self.false_accept_people, self.minors);
+        if people > minors {
+            return Some(format!("`false_accept_people` {people} are more than `minors` {minors}"));
+        }
+        no_interval("false_accept", self.false_accept, self.false_accept_high, people)
     }
 
     /// The figures in a line.
@@ -83,6 +90,13 @@ impl PolicyEvidence {
             self.false_reject * 100.0
         )
     }
+}
+
+/// What is wrong where the upper end of an interval is not the one that this share of so many has; figures are kept to four digits.
+fn no_interval(key: &str, value: f64, high: f64, of: usize) -> Option<String> {
+    let right = share_of_weight(value * of as f64, of).map(|interval| interval.high);
+    let near = right.is_some_and(|right| (right - high).abs() < 5e-4);
+    (!near).then(|| format!("`{key}_high` {high} is not the upper end for `{key}` {value} of {of}"))
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -167,6 +181,10 @@ pub struct MeasuredWith {
     /// The same; in no file that was measured with the limits that the models were trained for.
     #[serde(default, skip_serializing_if = "Geometry::is_default")]
     pub geometry: Geometry,
+    /// By what, and above which score, faces were found, companions among them, where that was not the shipped detector at its own score or
+    /// below; absent: it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
     /// How a living face was asked for; absent: it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<LivenessMeasuredWith>,
@@ -285,6 +303,40 @@ pub struct LivenessEvidence {
     pub attacks: Vec<AttackShare>,
 }
 
+impl LivenessEvidence {
+    /// What no measurement can have given.
+    fn contradiction(&self) -> Option<String> {
+        if self.bpcer > self.max_bpcer {
+            return Some(format!("`bpcer` {} is more than `max_bpcer` {}", self.bpcer, self.max_bpcer));
+        }
+        let twice =
+            |k: usize, a: &AttackShare| self.attacks[..k].iter().any(|before| before.instrument == a.instrument);
+        let of_attack = |(k, a): (usize, &AttackShare)| match twice(k, a) {
+            true => Some(format!("{:?} stands there twice", a.instrument)),
+            false => no_interval("apcer", a.apcer, a.apcer_high, a.frames)
+                .map(|wrong| format!("{:?}: {wrong}", a.instrument)),
+        };
+        no_interval("bpcer", self.bpcer, self.bpcer_high, self.live)
+            .or_else(|| self.attacks.iter().enumerate().find_map(of_attack))
+    }
+
+    /// The figures in a line.
+    fn in_words(&self) -> String {
+        let attack = |a: &AttackShare| {
+            let (share, high) = (a.apcer * 100.0, a.apcer_high * 100.0);
+            // A name may be anything: one that could pass for figures stands in quotes.
+            let plain = a.instrument.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '-' | '_'));
+            let name = if plain { a.instrument.clone() } else { format!("{:?}", a.instrument) };
+            format!("{name} {share:.1} % of {}, at most {high:.1} %", a.frames)
+        };
+        let attacks = self.attacks.iter().map(attack).collect::<Vec<_>>().join("; ");
+        let (share, live) = (self.bpcer * 100.0, self.live);
+        format!(
+            "{share:.1} % of {live} living frames taken for an attack; attacks taken for living, of frames, with 95 % confidence: {attacks}"
+        )
+    }
+}
+
 /// Attacks of one kind that are taken for living.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -309,6 +361,8 @@ pub struct AttackShare {
 pub struct Models<'a> {
     /// The age model.
     pub age: &'a str,
+    /// The detector and its score, where they may find fewer companions than the shipped one does: see [`MeasuredWith::detector`].
+    pub detector: Option<String>,
     /// The liveness model, where a living face is asked for.
     pub liveness: Option<String>,
 }
@@ -333,6 +387,7 @@ impl MeasuredWith {
             min_contrast: quality.min_contrast,
             min_sharpness: quality.min_sharpness,
             geometry: Geometry::of(quality),
+            detector: models.detector.clone(),
             liveness: policy
                 .liveness
                 .as_ref()
@@ -355,6 +410,8 @@ impl MeasuredWith {
             }
         };
         let deny = |d: Option<f32>| d.map_or_else(|| "absent".into(), |d| d.to_string());
+        let detector =
+            |found: &Option<String>| found.clone().unwrap_or_else(|| "the shipped one at its own score".into());
         let sure = |years: Option<u8>| years.map_or_else(|| "absent".into(), |years| years.to_string());
         for (key, measured, found) in [
             ("threshold_age", self.threshold_age.to_string(), now.threshold_age.to_string()),
@@ -364,6 +421,7 @@ impl MeasuredWith {
             ("deny_confidence", deny(self.deny_confidence), deny(now.deny_confidence)),
             ("temperature", self.temperature.to_string(), now.temperature.to_string()),
             ("model", self.model.clone(), now.model.clone()),
+            ("detector", detector(&self.detector), detector(&now.detector)),
             ("good_frames", self.good_frames.to_string(), now.good_frames.to_string()),
             ("most_frames", self.most_frames.to_string(), now.most_frames.to_string()),
             ("min_brightness", self.min_brightness.to_string(), now.min_brightness.to_string()),
@@ -399,44 +457,44 @@ pub fn liveness_statement(policy: &Policy, now: &MeasuredWith) -> Option<String>
             let told = told.collect::<Vec<_>>().join("; ");
             format!("its figures do not hold for these values: {told}; run `agegate calibrate`")
         }
-        Some(e) => {
-            let attack = |a: &AttackShare| format!("{} {:.1} %", a.instrument, a.apcer * 100.0);
-            let attacks = e.attacks.iter().map(attack).collect::<Vec<_>>().join(", ");
-            format!(
-                "{:.1} % of {} living frames taken for an attack; attacks taken for living, of frames: {attacks}",
-                e.bpcer * 100.0,
-                e.live
-            )
-        }
+        Some(e) => e.contradiction().map_or_else(
+            || e.in_words(),
+            |wrong| format!("its figures contradict each other: {wrong}; run `agegate calibrate`"),
+        ),
     };
     Some(format!("a living face at P >= {}; {basis}", asked.confidence))
+}
+
+/// Why a policy's figures say nothing about the gate that these are the values of; `None` if they do.
+#[must_use]
+pub fn doubt(policy: &Policy, now: &MeasuredWith) -> Option<String> {
+    figures(policy, now).err()
+}
+
+/// A policy's figures in words, or why they say nothing.
+fn figures(policy: &Policy, now: &MeasuredWith) -> Result<String, String> {
+    let e = policy.evidence.as_ref().ok_or("no figures with it")?;
+    if let Some(wrong) = e.contradiction() {
+        return Err(format!("its figures contradict each other: {wrong}"));
+    }
+    // Asking for a living face as well lets nobody more in: the figures of the ages stay bounds.
+    let asks_more = e.measured_with.liveness.is_none() && now.liveness.is_some();
+    let now = if asks_more { &now.without_liveness() } else { now };
+    match (e.measured_with.differences(now).as_slice(), asks_more) {
+        ([], false) => Ok(e.in_words()),
+        ([], true) => Ok(format!(
+            "{}; measured without asking for a living face, by which nobody more is let in and more adults are asked for ID: \
+             how many, `agegate calibrate --config FILE --dataset DIR --attacks DIR` with this configuration measures",
+            e.in_words()
+        )),
+        (differences, _) => Err(format!("its figures do not hold for these values: {}", differences.join("; "))),
+    }
 }
 
 /// The policy in a line, with its measured figures if they hold for the values in force, and else with why they do not.
 #[must_use]
 pub fn statement(policy: &Policy, now: &MeasuredWith) -> String {
-    let wrong = policy.evidence.as_ref().and_then(PolicyEvidence::contradiction);
-    let basis = match (&policy.evidence, wrong) {
-        (None, _) => "no figures with it: run `agegate calibrate`".into(),
-        (_, Some(wrong)) => format!("its figures contradict each other: {wrong}; run `agegate calibrate`"),
-        (Some(e), None) => {
-            // Asking for a living face as well lets nobody more in: the figures of the ages stay bounds.
-            let asks_more = e.measured_with.liveness.is_none() && now.liveness.is_some();
-            let now = if asks_more { &now.without_liveness() } else { now };
-            match (e.measured_with.differences(now).as_slice(), asks_more) {
-                ([], false) => e.in_words(),
-                ([], true) => format!(
-                    "{}; measured without asking for a living face, by which nobody more is let in and more adults are asked for ID: \
-                     how many, `agegate calibrate --config FILE --dataset DIR --attacks DIR` with this configuration measures",
-                    e.in_words()
-                ),
-                (differences, _) => {
-                    let differences = differences.join("; ");
-                    format!("its figures do not hold for these values: {differences}; run `agegate calibrate`")
-                }
-            }
-        }
-    };
+    let basis = figures(policy, now).unwrap_or_else(|doubt| format!("{doubt}; run `agegate calibrate`"));
     format!(
         "{} and over, surely {} at P >= {}, challenge age {}; {basis}",
         policy.threshold_age,
@@ -463,12 +521,13 @@ fn share_if_any<'de, D: serde::Deserializer<'de>>(file: D) -> Result<Option<f64>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::{config::Config, policy::ShippedPolicy};
 
     fn now(policy: &Policy, config: &Config) -> MeasuredWith {
         let model = policy.model.clone().unwrap_or_default();
         let liveness = policy.liveness.as_ref().and_then(|l| l.model.clone());
-        let models = Models { age: &model, liveness };
+        let detector = config.models.detector_score.map(|score| format!("agegate-face-detector at {score}"));
+        let models = Models { age: &model, detector, liveness };
         MeasuredWith::now(policy, &models, &config.visit, config.camera.rate, &config.quality)
     }
 
@@ -505,7 +564,7 @@ mod tests {
                 instrument: "screen".into(),
                 frames: 100,
                 apcer: 0.04,
-                apcer_high: 0.1,
+                apcer_high: 0.0984,
                 visit_apcer: 0.0,
             }],
         };
@@ -521,7 +580,8 @@ mod tests {
             liveness_statement(&policy, &now(&policy, &Config::default())).unwrap()
         };
         assert!(
-            line(asked.clone()).contains("2.0 % of 200 living frames") && line(asked.clone()).contains("screen 4.0 %")
+            line(asked.clone()).contains("2.0 % of 200 living frames")
+                && line(asked.clone()).contains("screen 4.0 % of 100, at most 9.8 %")
         );
         type Edit = fn(&mut LivenessPolicy);
         let edits: [(&str, Edit); 4] = [
@@ -557,9 +617,36 @@ mod tests {
     }
 
     #[test]
+    fn figures_of_living_faces_that_no_measurement_can_have_given_are_not_shown() {
+        type Edit = fn(&mut LivenessEvidence);
+        let edits: [Edit; 6] = [
+            |e| e.bpcer_high = e.bpcer,
+            |e| e.live = 0,
+            |e| e.max_bpcer = e.bpcer / 2.0,
+            |e| e.attacks[0].apcer = 0.99,
+            |e| e.attacks[0].frames = 1,
+            |e| e.attacks[1].instrument = e.attacks[0].instrument.clone(),
+        ];
+        for shipped in ShippedPolicy::ALL {
+            for edit in edits {
+                let mut policy = Policy::of(shipped);
+                let now = now(&policy, &Config::default());
+                assert!(liveness_statement(&policy, &now).unwrap().contains("living frames taken for an attack"));
+                edit(policy.liveness.as_mut().unwrap().evidence.as_mut().unwrap());
+                let line = liveness_statement(&policy, &now).unwrap();
+                assert!(line.contains("contradict each other") && !line.contains("living frames"), "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn figures_that_no_measurement_can_have_given_are_not_shown() {
         type Edit = fn(&mut PolicyEvidence);
-        let edits: [Edit; 4] = [
+        let edits: [Edit; 8] = [
+            |e| e.false_accept_high = 0.03,
+            |e| e.false_accept_people = 1_000_000,
+            |e| e.false_accept_people = 0,
+            |e| e.minors = 14,
             |e| e.false_accept_high = 0.001,
             |e| e.max_false_accept = 0.001,
             |e| e.false_accept_ages = "13-20".into(),
@@ -578,7 +665,7 @@ mod tests {
     #[test]
     fn figures_are_shown_for_no_value_that_they_were_not_measured_with() {
         type Edit = fn(&mut Policy, &mut Config);
-        let edits: [(&str, Edit); 17] = [
+        let edits: [(&str, Edit); 18] = [
             ("threshold_age", |p, _| p.threshold_age = 16),
             ("challenge_age", |p, _| p.challenge_age += 1),
             ("sure_age", |p, _| p.sure_age = None),
@@ -592,6 +679,7 @@ mod tests {
             ("min_brightness", |_, c| c.quality.min_brightness = 5.0),
             ("max_brightness", |_, c| c.quality.max_brightness = 255.0),
             ("min_sharpness", |_, c| c.quality.min_sharpness = 0.0),
+            ("detector", |_, c| c.models.detector_score = Some(0.95)),
             ("min_face_pixels", |_, c| c.quality.min_face_pixels = 24.0),
             ("max_turn", |_, c| c.quality.max_turn = 0.9),
             ("max_roll_degrees", |_, c| c.quality.max_roll_degrees = 45.0),

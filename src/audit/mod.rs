@@ -97,6 +97,9 @@ pub enum Event {
         liveness: Option<String>,
         /// Policy.
         policy: String,
+        /// Why the policy's measured figures do not hold for the values in force; absent where they do, and in older logs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        figures: Option<String>,
     },
     /// A visit was decided.
     Decision {

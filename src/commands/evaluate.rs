@@ -134,7 +134,7 @@ fn whole_report(
     let policy = policy.in_force(config.liveness.mode).ok_or(NO_LIVENESS)?;
     let setting = Setting { visit: config.visit.settings(), quality: config.quality, liveness: config.liveness.mode };
     let model = eyes.age.identity().to_string();
-    let models = Models { age: &model, liveness: Some(eyes.liveness.identity().to_string()) };
+    let models = Models { age: &model, detector: None, liveness: Some(eyes.liveness.identity().to_string()) };
     let values = MeasuredWith::now(&policy, &models, &config.visit, config.camera.rate, &config.quality);
     let line = statement(&policy, &values);
     say!("policy: {line}");

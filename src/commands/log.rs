@@ -148,9 +148,10 @@ fn show(source: &LogSource) -> Outcome {
             return writeln!(out, "{}", serde_json::to_string(&r)?);
         }
         let what = match &r.event {
-            Event::Start { version, policy, model, liveness, .. } => {
+            Event::Start { version, policy, model, liveness, figures, .. } => {
                 let liveness = liveness.as_deref().unwrap_or("off");
-                format!("start      agegate {version}, policy {policy}, {model}, liveness {liveness}")
+                let doubt = figures.as_ref().map_or_else(String::new, |doubt| format!("; {doubt}"));
+                format!("start      agegate {version}, policy {policy}, {model}, liveness {liveness}{doubt}")
             }
             Event::Stop => "stop".into(),
             Event::Alarm { alarm, change } => format!("alarm      {alarm} {change}"),

@@ -309,7 +309,8 @@ fn pick(
         CalibrateError::Unreachable { minors: people_aged(visits, hard), bound: wish.max_false_accept, sure }
     })?;
     let liveness = wish.liveness.as_ref().and_then(|l| l.model.clone());
-    let now = MeasuredWith::now(&policy, &Models { age: model, liveness }, &wish.visit, RATE, &wish.quality);
+    let now =
+        MeasuredWith::now(&policy, &Models { age: model, detector: None, liveness }, &wish.visit, RATE, &wish.quality);
     policy.evidence = Some(evidence(&judged(&policy), &visits.sources, now, wish.max_false_accept, dataset.into()));
     Ok(policy)
 }

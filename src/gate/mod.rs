@@ -566,6 +566,7 @@ impl Gate {
                 format!("{mode} {model}{points}")
             }),
             policy: self.policy(),
+            figures: judge.doubt_about_figures(),
         };
         let written = self.parts.log.append(event);
         if let Err(error) = self.noted(written) {
