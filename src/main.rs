@@ -20,9 +20,7 @@ fn main() -> ExitCode {
             return finish(ExitCode::from(u8::try_from(code).unwrap_or(Exit::Failure as u8)));
         }
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,tract=warn"))
-        .format_timestamp(None)
-        .init();
+    out::journal("info,tract=warn");
     // Through /proc: an upgrade may have put another program in the place of this one.
     camera::pipe::guard_with("/proc/self/exe".into());
     let outcome = match &cli.command {
@@ -46,7 +44,8 @@ fn main() -> ExitCode {
     finish(match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            complain!("agegate: {}", commands::chain(error.as_ref()));
+            // Names in it may hold ends of lines, which would make lines of their own.
+            complain!("agegate: {}", out::one_line(&commands::chain(error.as_ref())));
             ExitCode::from(Exit::Failure as u8)
         }
     })

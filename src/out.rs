@@ -51,6 +51,35 @@ pub fn draw(text: &str, end: &str) {
     }
 }
 
+/// What writes the journal's lines: as [`printable`] has them, and a message of several lines indented, so that none passes for another's.
+///
+/// # Panics
+/// If there is a logger already.
+pub fn journal(filter: &str) {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter))
+        .format(|line, record| {
+            let level = line.default_level_style(record.level());
+            let message = printable(*record.args()).replace('\n', "\n    ");
+            writeln!(line, "[{level}{:<5}{level:#} {}] {message}", record.level(), record.target())
+        })
+        .init();
+}
+
+/// Text of one line: as [`printable`], with the ends of lines and tabs by their numbers, too.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    printable(format_args!("{text}")).replace('\n', "\\u000a").replace('\t', "\\u0009")
+}
+
+/// A text as a field of a CSV file: of one line, in quotes where it needs them, and no formula to a spreadsheet, which takes for one what
+/// begins with any of `=+-@` (OWASP, "CSV Injection").
+#[must_use]
+pub fn field(text: &str) -> String {
+    let text = one_line(text);
+    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
+    if text.contains([',', '"', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
 /// Text with nothing in it that a terminal obeys but the end of a line and a tab: other control characters, and those that turn the
 /// order of letters, by their numbers.
 #[must_use]
@@ -66,7 +95,8 @@ pub fn printable(text: fmt::Arguments) -> String {
 }
 
 /// Marks that change the order in which letters are shown (Unicode Standard Annex 9), and the line's ends that are no `\n`.
-fn turns_letters(c: char) -> bool {
+#[must_use]
+pub fn turns_letters(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -157,6 +187,7 @@ mod tests {
         for c in ('\0'..=char::MAX).filter(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
             assert!(!printable(format_args!("{c}")).contains(c), "{c:?}");
         }
+        assert_eq!(one_line("a\nb\tc\u{2028}"), "a\\u000ab\\u0009c\\u2028");
         assert_eq!(printable(format_args!("größer, 年齢, ▀ 👩‍🚒")), "größer, 年齢, ▀ 👩‍🚒");
     }
 }

@@ -12,9 +12,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return finish(ExitCode::from(u8::try_from(out::clap(&error)).unwrap_or(2))),
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,rumqttc=error"))
-        .format_timestamp(None)
-        .init();
+    out::journal("info,rumqttc=error");
     finish(match cli.run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),

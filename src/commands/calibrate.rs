@@ -206,7 +206,7 @@ fn block(policy: &Policy, temperature: Option<&Temperature>, bases: &Bases<'_>) 
     for (basis, lines) in ages.into_iter().chain(living) {
         for line in basis.into_iter().chain(lines) {
             // Names of files and folders are in it, which may hold anything: in a comment there is no second line.
-            text += &format!("# {}\n", line.replace(char::is_control, " "));
+            text += &format!("# {}\n", out::one_line(&line));
         }
     }
     if let Some(t) = temperature {
@@ -225,7 +225,7 @@ fn block(policy: &Policy, temperature: Option<&Temperature>, bases: &Bases<'_>) 
         );
     }
     text.push('\n');
-    text.push_str(&toml::to_string(policy)?);
+    text.push_str(&out::printable(format_args!("{}", toml::to_string(policy)?)));
     Ok(text)
 }
 

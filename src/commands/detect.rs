@@ -19,7 +19,7 @@ use crate::{
     display::canvas::Canvas,
     evaluate::progress_bar,
     made::{self, MadeFolder},
-    picture,
+    out, picture,
     policy::{LivenessPolicy, Policy},
     say,
     vision::{Detector, Face, LivenessModel, ModelError},
@@ -111,7 +111,7 @@ pub fn run(args: &DetectArgs) -> Outcome {
         match result {
             Err(reason) => {
                 failures += 1;
-                complain!("{reason}");
+                complain!("{}", out::one_line(reason));
             }
             Ok(found) => {
                 faces += found.len();
@@ -193,7 +193,12 @@ pub fn pictures_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 }
 
 fn print_faces(path: &Path, faces: &[Found]) {
-    say!("{}: {} {}", path.display(), faces.len(), if faces.len() == 1 { "face" } else { "faces" });
+    say!(
+        "{}: {} {}",
+        out::one_line(&path.display().to_string()),
+        faces.len(),
+        if faces.len() == 1 { "face" } else { "faces" }
+    );
     for Found { face, living } in faces {
         let b = face.bounds;
         let points: Vec<String> = face.landmarks.iter().map(|p| format!("{:.0},{:.0}", p.x, p.y)).collect();

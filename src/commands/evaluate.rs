@@ -173,11 +173,6 @@ fn policy_in_use(args: &EvaluateArgs, eyes: &Eyes) -> Result<Policy, Box<dyn Err
     Ok(policy)
 }
 
-/// A field of a CSV: in quotes where it needs them.
-fn field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
-}
-
 /// One line a picture.
 fn predictions(readings: &Readings) -> String {
     let mut text = String::from(PREDICTIONS);
@@ -186,7 +181,7 @@ fn predictions(readings: &Readings) -> String {
         let _ = writeln!(
             text,
             "{},{},{:.3},{:.5},{:.5},{:.4}",
-            field(&r.sample.path.display().to_string()),
+            out::field(&r.sample.path.display().to_string()),
             r.sample.age,
             r.estimate.years(),
             r.estimate.at_least(18),

@@ -143,9 +143,9 @@ fn each(
 }
 
 fn show(source: &LogSource) -> Outcome {
-    each(source, None, |out, r| {
+    each(source, None, |writer, r| {
         if source.json {
-            return writeln!(out, "{}", serde_json::to_string(&r)?);
+            return writeln!(writer, "{}", out::printable(format_args!("{}", serde_json::to_string(&r)?)));
         }
         let what = match &r.event {
             Event::Start { version, policy, model, liveness, figures, .. } => {
@@ -183,7 +183,8 @@ fn show(source: &LogSource) -> Outcome {
                 )
             }
         };
-        writeln!(out, "{:>8}  {}  {what}", r.seq, r.time)
+        // Whoever edited the log may have written anything there.
+        writeln!(writer, "{:>8}  {}  {}", r.seq, out::one_line(&r.time), out::one_line(&what))
     })
 }
 
@@ -337,7 +338,7 @@ fn stats(source: &LogSource) -> Outcome {
 
 fn export(source: &LogSource) -> Outcome {
     let title = "seq,time,clock_synced,decision,reason,band,confidence,frames,attempt,latency_ms,model,policy,liveness,liveness_model";
-    each(source, Some(title), |out, r| {
+    each(source, Some(title), |writer, r| {
         let Event::Decision {
             decision,
             reason,
@@ -356,15 +357,17 @@ fn export(source: &LogSource) -> Outcome {
         };
         let share = |p: Option<f32>| p.map_or_else(String::new, |p| format!("{p:.2}"));
         writeln!(
-            out,
-            "{},{},{},{decision},{reason},{},{},{frames},{attempt},{latency_ms},{model},{policy},{},{}",
+            writer,
+            "{},{},{},{decision},{reason},{},{},{frames},{attempt},{latency_ms},{},{},{},{}",
             r.seq,
-            r.time,
+            out::field(&r.time),
             r.clock_synced.map_or("", |s| if s { "true" } else { "false" }),
             band.map_or("", |b| b.label()),
             share(confidence),
+            out::field(&model),
+            out::field(&policy),
             share(liveness),
-            liveness_model.unwrap_or_default(),
+            out::field(&liveness_model.unwrap_or_default()),
         )
     })
 }

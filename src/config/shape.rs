@@ -292,7 +292,12 @@ mod tests {
                 let message = error(&format!("{head}{key} = {empty}\n"));
                 let dotted = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
                 assert!(message.starts_with(&format!("configuration gate.toml, line 2: `{dotted}` is ")), "{message}");
-                assert!(message.contains("the line left out") || message.contains("zero character"), "{message}");
+                assert!(
+                    message.contains("the line left out")
+                        || message.contains("zero character")
+                        || message.contains("control characters"),
+                    "{message}"
+                );
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::error::Fault;
+use crate::out::turns_letters;
 
 /// One table of the file.
 pub struct Section {
@@ -560,7 +561,9 @@ fn nameless(text: &str, what: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some(format!("{what}, or the line left out"));
     }
-    text.contains('\0').then(|| format!("{what} without a zero character"))
+    // A line's end in it would make a line of its own in every message.
+    let plain = text.chars().all(|c| !c.is_control() && !turns_letters(c));
+    (!plain).then(|| format!("{what} without control characters, such as ends of lines"))
 }
 
 impl Range {

@@ -18,6 +18,7 @@ use crate::{
     age::AgeGroup,
     made::MadeFolder,
     measured::{BandShare, GroupShare},
+    out,
     policy::Policy,
 };
 
@@ -171,8 +172,7 @@ impl Report {
             let within = p.within_5_years.map_or_else(String::new, |w| format!("{w:.4}"));
             // Writing to a String cannot fail.
             let (mae, bias) = (three(p.mae_years), three(p.bias_years));
-            let name = if p.name.contains([',', '"']) { format!("{:?}", p.name) } else { p.name.clone() };
-            let _ = writeln!(text, "{name},{},{},{mae},{bias},{within}", p.images, p.people);
+            let _ = writeln!(text, "{},{},{},{mae},{bias},{within}", out::field(&p.name), p.images, p.people);
         }
         text
     }
@@ -283,7 +283,7 @@ dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.6r
 dt{font-size:.8rem;color:#56657a}dd{margin:0;font-size:1.25rem;font-weight:600}img{width:5rem;border-radius:.4rem}";
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    out::one_line(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn trade_off(
@@ -589,6 +589,21 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_field_is_read_back_as_one_and_is_no_formula(text in "[=+@,;\"\n\r\t a-c\u{202e}-]{0,12}") {
+            let line = format!("1,{},2\n", out::field(&text));
+            let mut read = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+            let found: Vec<csv::StringRecord> = read.records().map(Result::unwrap).collect();
+            proptest::prop_assert_eq!(found.len(), 1);
+            let record = &found[0];
+            proptest::prop_assert_eq!(record.len(), 3);
+            let kept = record[1].strip_prefix('\'').unwrap_or(&record[1]);
+            proptest::prop_assert_eq!(kept, out::one_line(&text));
+            proptest::prop_assert!(!record[1].starts_with(['=', '+', '-', '@']));
+        }
+    }
 
     #[test]
     fn base64_pads_as_the_rfc_says() {
