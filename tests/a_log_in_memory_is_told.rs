@@ -51,6 +51,22 @@ fn and_check_fails_where_an_opened_cover_would_be_forgotten() {
 }
 
 #[test]
+fn also_where_only_what_lies_beside_the_folder_is_in_memory() {
+    let (memory, disk) = (folder_in(IN_MEMORY), folder_in(ON_DISK));
+    std::fs::create_dir(disk.path().join("log")).unwrap();
+    std::os::unix::fs::symlink(disk.path().join("log"), memory.path().join("log")).unwrap();
+    write_unit(disk.path(), &[("nobody", 600)], "", &format!("[inputs]\ntamper = {}\n", line(TAMPER)));
+    let config = disk.path().join("agegate.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let folder = format!("folder = {:?}", memory.path().join("log"));
+    let edited: Vec<&str> = text.lines().map(|l| if l.starts_with("folder = ") { &folder } else { l }).collect();
+    std::fs::write(&config, edited.join("\n")).unwrap();
+    drive(disk.path(), TAMPER, "0");
+    let told = medium(disk.path()).unwrap();
+    assert!(told.starts_with("FAIL  ") && told.contains("the cover was opened") && !told.contains("records"), "{told}");
+}
+
+#[test]
 fn but_not_of_a_log_on_a_disk() {
     let folder = folder_in(ON_DISK);
     write_config_with_an_adult(folder.path(), "");

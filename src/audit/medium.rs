@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::{files, key};
+use crate::{config::LogConfig, door_unit::tamper};
+
+const COVER: &str = "that the cover was opened";
 
 /// File systems that live in memory.
 const IN_MEMORY: [&str; 4] = ["tmpfs", "ramfs", "devtmpfs", "rootfs"];
@@ -46,16 +49,46 @@ fn unescaped(field: &str) -> String {
     text
 }
 
-/// What whoever keeps a log in this folder has to know: that its files are forgotten, and where they are. `None` where they last, or where
-/// nobody can tell.
+/// What a power cut will take from a log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// What, and where it is, in a line.
+    pub text: String,
+    /// Whether that the cover was opened is among it, for want of which the door would open again.
+    pub unlocks: bool,
+}
+
+/// What of a log is forgotten with the power: the records, the key, and, where the cover has a `contact`, that it was opened. The last
+/// two lie beside the folder, which may be on another medium than the folder itself.
 #[must_use]
-pub fn warning(folder: &Path) -> Option<String> {
-    let there = files::nearest(folder).ok()?.canonicalize().ok()?;
-    let memory = forgets_by(&there, &std::fs::read_to_string("/proc/self/mountinfo").ok()?)?;
-    Some(format!(
-        "{} is in memory ({memory}): the records, and that the cover was opened, are forgotten with the power; give `log.folder` a place on the card",
-        folder.display()
-    ))
+pub fn forgotten(config: &LogConfig, contact: bool) -> Vec<Forgotten> {
+    let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return Vec::new() };
+    let beside = |file: PathBuf| file.parent().map(Path::to_owned);
+    let places = [
+        ("the records", Some(config.folder.clone())),
+        ("the log's key", key::path(config).ok().and_then(beside)),
+        (COVER, contact.then(|| tamper::marker(&config.folder)).and_then(beside)),
+    ];
+    let mut lost: Vec<(String, PathBuf, Vec<&str>)> = Vec::new();
+    for (what, place) in places {
+        let Some(place) = place else { continue };
+        let there = files::nearest(&place).ok().and_then(|there| there.canonicalize().ok());
+        let Some(memory) = there.and_then(|there| forgets_by(&there, &mounts)) else { continue };
+        match lost.iter_mut().find(|(known, ..)| *known == memory) {
+            Some((.., all)) => all.push(what),
+            None => lost.push((memory, place, vec![what])),
+        }
+    }
+    lost.into_iter()
+        .map(|(memory, place, all)| Forgotten {
+            text: format!(
+                "{} is in memory ({memory}): {} are forgotten with the power; mount a partition of the card there",
+                place.display(),
+                all.join(", ")
+            ),
+            unlocks: all.contains(&COVER),
+        })
+        .collect()
 }
 
 fn forgets_by(folder: &Path, mountinfo: &str) -> Option<String> {

@@ -134,11 +134,12 @@ pub fn run(args: &CheckArgs) -> Outcome {
         },
     }
     decision_log(&mut list, &config, &neighbours);
-    match medium::warning(&config.log.folder) {
-        // What locks the door after the cover was opened has to outlast a power cut.
-        Some(forgotten) if config.inputs.tamper.is_some() => list.bad("log medium", &forgotten),
-        Some(forgotten) => list.note("log medium", &forgotten),
-        None => {}
+    for forgotten in medium::forgotten(&config.log, config.inputs.tamper.is_some()) {
+        // What keeps the door shut after the cover was opened has to outlast a power cut.
+        match forgotten.unlocks {
+            true => list.bad("log medium", &forgotten.text),
+            false => list.note("log medium", &forgotten.text),
+        }
     }
     free_space(&mut list, &config.log.folder);
     for (path, label, lines) in gpio::list() {

@@ -102,8 +102,8 @@ fn tell_notes(config: &Config) {
 
 fn open_log(config: &Config) -> Result<AuditLog, ConfigError> {
     let log = AuditLog::open(&config.log).map_err(|error| of_log(config, error))?;
-    if let Some(forgotten) = medium::warning(&config.log.folder) {
-        log::warn!("log.folder: {forgotten}");
+    for forgotten in medium::forgotten(&config.log, config.inputs.tamper.is_some()) {
+        log::warn!("log.folder: {}", forgotten.text);
     }
     Ok(log)
 }
