@@ -90,7 +90,11 @@ impl AuditLog {
         let existing = files::nearest(folder)?;
         let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
         writable.map_err(|e| AuditError::io(existing, "writing to the folder")(e.into()))?;
-        let found = key::find(&key::path(config)?)?;
+        let key_path = key::path(config)?;
+        if let Some(place) = key_path.parent().filter(|place| !folder.starts_with(place) && !place.is_dir()) {
+            return Err(AuditError::io(place, "looking for the folder of the key")(ErrorKind::NotFound.into()));
+        }
+        let found = key::find(&key_path)?;
         let known = !matches!(found, key::Found::Nothing);
         let key = match found {
             key::Found::InUse(key) => Some(key),

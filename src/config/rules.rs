@@ -6,7 +6,7 @@ use super::{
     error::{Fault, cut},
     tree::{CameraSource, Config, DisplayDriver, ExposureBy, LivenessMode, StartMode},
 };
-use crate::camera::metering;
+use crate::{camera::metering, door_unit::tamper};
 
 /// What is wrong between the values of a configuration whose values are each in their range.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
@@ -29,10 +29,14 @@ fn recording(config: &Config, faults: &mut Vec<Fault>) {
 /// The key of a log may not lie among its records: who copies or clears them would take it along. Paths are those that hold.
 pub(super) fn key_among_records(config: &Config) -> Option<Fault> {
     let key = config.log.key_file.as_deref()?;
-    if !real(key).starts_with(real(&config.log.folder)) {
+    let (file, folder) = (real(key), real(&config.log.folder));
+    let expected = if file.starts_with(&folder) {
+        "a file outside of the log's folder, or no `key_file`: then it lies beside the folder"
+    } else if file == tamper::marker(&folder) {
+        "another name, or no `key_file`: a file of this name says that the cover was opened"
+    } else {
         return None;
-    }
-    let expected = "a file outside of the log's folder, or no `key_file`: then it lies beside the folder";
+    };
     Some(Fault::new("log.key_file", format!("{key:?}"), expected))
 }
 
