@@ -15,6 +15,7 @@ use serde_json::Value;
 fn view(picture: &RgbImage, k: u8) -> RgbImage {
     let mut out = picture.clone();
     out.iter_mut().for_each(|v| *v = v.saturating_add(k % 12));
+    out.put_pixel(0, 0, image::Rgb([k, 0, 0]));
     out
 }
 
@@ -24,6 +25,9 @@ fn attacks(folder: &Path) {
     let put = |instrument: &str, k: u8, picture: &RgbImage| {
         let path = folder.join("attacks").join(instrument);
         std::fs::create_dir_all(&path).unwrap();
+        // The same picture under two names of attacks would count once.
+        let mut picture = picture.clone();
+        picture.put_pixel(1, 0, image::Rgb([instrument.len() as u8, k, 0]));
         picture.save(path.join(format!("{k:03}.png"))).unwrap();
     };
     (0..40).for_each(|k| put("live", k, &view(&adult, k)));
@@ -94,10 +98,26 @@ fn an_instrument_of_which_no_picture_can_be_read_is_told_and_not_left_out() {
     }
     assert!(!folder.path().join("chosen.toml").exists());
     // One that can be read is enough: the other is told among what was not used.
-    close_view("adult").save(statue.join("c.png")).unwrap();
+    view(&close_view("adult"), 99).save(statue.join("c.png")).unwrap();
     let (printed, json) = evaluate(folder.path(), &[]);
     assert_eq!(json["liveness"]["apcer"]["statue"]["frames"], 1);
     assert!(printed.contains("2 files could not be used") && printed.contains("b.jpg"), "{printed}");
+}
+
+#[test]
+fn copies_of_a_picture_count_once() {
+    let folder = tempfile::tempdir().unwrap();
+    attacks(folder.path());
+    policy(folder.path());
+    let (_, before) = evaluate(folder.path(), &[]);
+    let live = folder.path().join("attacks/live");
+    for k in 0..30 {
+        std::fs::copy(live.join("007.png"), live.join(format!("copy-{k}.png"))).unwrap();
+    }
+    let (printed, after) = evaluate(folder.path(), &["--attacks", "attacks"]);
+    assert_eq!(after["liveness"], before["liveness"]);
+    assert_eq!(after["liveness_living"]["frames"], 40);
+    assert!(printed.contains("the same picture as attacks/live/007.png"), "{printed}");
 }
 
 #[test]

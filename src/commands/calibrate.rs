@@ -139,7 +139,7 @@ fn liveness(
     tell(all.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)));
     let (policy, figures) = choose_liveness(&all, args.max_bpcer, &visit.settings(), model)?;
     for (instrument, count) in &figures.liveness_faceless {
-        complain!("{instrument}: no face found in {count} pictures: counted as not let in");
+        complain!("{instrument}: no face found in {count} pictures: left out of its share");
     }
     Ok(Some(policy))
 }

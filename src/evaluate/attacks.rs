@@ -66,7 +66,7 @@ pub enum AttackSetError {
         path: PathBuf,
     },
     /// A folder whose name says that living people are in it, in other words than the one that is known.
-    #[error("attacks {}: by its name it holds living people, who would be counted as attacks; expected the name {LIVE} for them, or the folder with `--live`", path.display())]
+    #[error("attacks {}: by its name it holds living people, who would be counted as attacks; expected them in the sub-folder {LIVE} beside those of attacks, or in a folder of their own with `--live`", path.display())]
     Living {
         /// The folder.
         path: PathBuf,
@@ -112,14 +112,31 @@ pub struct AllSeen {
     pub rejected: Vec<Rejected>,
 }
 
-/// Whether a name is one of the other words for the living.
-fn means_living(name: &str) -> bool {
-    const HOW: [&str; 11] =
-        ["", "live", "living", "lives", "alive", "bonafide", "genuine", "real", "authentic", "normal", "noattack"];
-    const WHO: [&str; 9] = ["people", "persons", "person", "subjects", "humans", "human", "faces", "face", "clients"];
-    let letters: String = name.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
-    let how = WHO.iter().find_map(|who| letters.strip_suffix(who)).unwrap_or(&letters);
-    !letters.is_empty() && !name.trim().eq_ignore_ascii_case(LIVE) && HOW.contains(&how)
+/// What a folder's name says of whoever is in its pictures.
+#[derive(PartialEq)]
+enum Named {
+    /// That they live.
+    Living,
+    /// That they are people, which those are, too, of whom a picture is held up.
+    People,
+    /// Something else.
+    Other,
+}
+
+impl Named {
+    fn by(name: &str) -> Self {
+        const HOW: [&str; 10] =
+            ["live", "living", "lives", "alive", "bonafide", "genuine", "real", "authentic", "normal", "noattack"];
+        const WHO: [&str; 9] =
+            ["people", "persons", "person", "subjects", "humans", "human", "faces", "face", "clients"];
+        let letters: String = name.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
+        let who = WHO.iter().find_map(|who| letters.strip_suffix(who));
+        match who.unwrap_or(&letters) {
+            how if HOW.contains(&how) => Self::Living,
+            "" if who.is_some() => Self::People,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl AttackSet {
@@ -135,10 +152,13 @@ impl AttackSet {
                 for path in sorted(folder)? {
                     match path.file_name().unwrap_or_default().to_string_lossy() {
                         hidden if hidden.starts_with('.') => {}
-                        name if path.is_dir() && means_living(&name) => {
-                            return Err(AttackSetError::Living { path });
+                        name if path.is_dir() => {
+                            let instrument = instrument(&name);
+                            if instrument != LIVE && Named::by(&name) != Named::Other {
+                                return Err(AttackSetError::Living { path });
+                            }
+                            set.walk(&path, &instrument)?;
                         }
-                        name if path.is_dir() => set.walk(&path, &instrument(&name))?,
                         _ if picture::is_picture(&path) => {
                             let reason = format!("it lies in no sub-folder that says what it shows, such as {LIVE}");
                             set.reject(&path, &reason);
@@ -175,6 +195,10 @@ impl AttackSet {
                 }
                 // A link may lead back: folders are followed only where they are none.
                 if path.is_dir() {
+                    // Among prints of people a folder may be named after the people, and after no living ones.
+                    if instrument != LIVE && Named::by(&name) == Named::Living {
+                        return Err(AttackSetError::Living { path });
+                    }
                     if !path.is_symlink() {
                         set.walk(&path, instrument)?;
                     }
@@ -251,7 +275,8 @@ impl AttackSet {
         self.rejected.push(Rejected { place: format!("{}:{}", csv.display(), index + 1), reason });
     }
 
-    /// Looks at every picture on all cores. Of several faces the nearest counts, as at the gate.
+    /// Looks at every picture on all cores. Of several faces the nearest counts, as at the gate. A picture that is there twice counts
+    /// once: copies would make few frames pass for many.
     ///
     /// # Errors
     /// The first model failure, and an instrument of which no picture can be read; other unreadable pictures are counted in
@@ -269,16 +294,26 @@ impl AttackSet {
             };
             let faces = eyes.detector.detect(&picture)?;
             let score = nearest(&faces).map(|face| eyes.liveness.read(&picture, &face.bounds)).transpose()?;
-            Ok(Ok(Seen { held, score }))
+            Ok(Ok((blake3::hash(picture.as_raw()), Seen { held, score })))
         };
-        let looked: Vec<Result<Seen, (String, Rejected)>> =
+        let looked: Vec<Result<(blake3::Hash, Seen), (String, Rejected)>> =
             self.pictures.into_par_iter().map(look).collect::<Result<_, ModelError>>()?;
         bar.finish_and_clear();
         let mut all = AllSeen { rejected: self.rejected, ..AllSeen::default() };
         let mut unreadable: BTreeMap<String, Vec<Rejected>> = BTreeMap::new();
+        let mut known: HashMap<blake3::Hash, PathBuf> = HashMap::new();
         for looked in looked {
             match looked {
-                Ok(seen) => all.seen.push(seen),
+                Ok((pixels, seen)) => match known.get(&pixels) {
+                    None => {
+                        known.insert(pixels, seen.held.path.clone());
+                        all.seen.push(seen);
+                    }
+                    Some(first) => {
+                        let reason = format!("the same picture as {}, which counts once", first.display());
+                        all.rejected.push(Rejected { place: seen.held.path.display().to_string(), reason });
+                    }
+                },
                 Err((instrument, rejected)) => unreadable.entry(instrument).or_default().push(rejected),
             }
         }
@@ -376,7 +411,7 @@ mod tests {
         ] {
             let folder = folder(&[&format!("{name}/x.jpg"), "screen/a.jpg"]);
             let error = AttackSet::open(&[folder.path().into()], &[]).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("expected the name live"), "{error}");
+            assert!(error.contains(name) && error.contains("expected them in the sub-folder live beside"), "{error}");
         }
         let folder = folder(&[
             "real-size print/x.jpg",
@@ -385,6 +420,17 @@ mod tests {
             "human-mask/x.jpg",
             "7/x.jpg",
         ]);
+        assert!(AttackSet::open(&[folder.path().into()], &[]).is_ok());
+    }
+
+    #[test]
+    fn the_living_are_not_counted_as_attacks_where_they_lie_inside_a_folder_of_one() {
+        for inside in ["print/live", "print/day 1/Bona Fide", "screen/real_faces"] {
+            let folder = folder(&[&format!("{inside}/x.jpg"), "print/a.jpg"]);
+            let error = AttackSet::open(&[folder.path().into()], &[]).unwrap_err().to_string();
+            assert!(error.contains(inside) && error.contains("beside those of attacks"), "{error}");
+        }
+        let folder = folder(&["print/person1/x.jpg", "print/faces/x.jpg", "live/people/x.jpg", "live/real/x.jpg"]);
         assert!(AttackSet::open(&[folder.path().into()], &[]).is_ok());
     }
 
