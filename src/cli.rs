@@ -399,7 +399,7 @@ pub struct CalibrateArgs {
     #[arg(long, allow_negative_numbers = true, value_parser = of_key::<u8>("policy.threshold_age"))]
     pub threshold: Option<u8>,
     /// Largest share of the minors of 13 and over let in: the upper end of its 95 % interval stays under it, and that of
-    /// younger children too. Several, with an `--out` for each, from one look at the pictures. Default: 0.01.
+    /// younger children too, where any of them gets in. Several, with an `--out` for each, from one look at the pictures. Default: 0.01.
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number::<f64>)]
     pub max_false_accept: Vec<f64>,
     /// Largest share of the frames of living people (--attacks, --live) that is taken for an attack: the liveness confidence is

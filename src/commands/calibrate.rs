@@ -276,7 +276,13 @@ fn sentences(policy: &Policy, e: &PolicyEvidence) -> Vec<String> {
     )];
     if let Some(b) = e.minors_by_age.iter().find(|b| Some(&b.ages) == children.as_ref()) {
         let (share, high) = (per_thousand(b.share), fewer(b.high));
-        lines.push(format!("Of 1,000 children under {}, {share} are let in; {high}.", hard.low));
+        let few = match b.high < e.max_false_accept {
+            true => String::new(),
+            false => format!(": {} are too few to say whether they keep the bound", b.people),
+        };
+        lines.push(format!("Of 1,000 children under {}, {share} are let in; {high}{few}.", hard.low));
+    } else if hard.low > 0 {
+        lines.push(format!("There were no children under {}: nothing is known of them.", hard.low));
     }
     let adults = list(&e.adults_by_age.iter().collect::<Vec<_>>());
     lines.push(format!(
