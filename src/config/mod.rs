@@ -106,6 +106,9 @@ impl Config {
         if let Some(fault) = rules::key_among_records(&config) {
             return Err(fault.at(text, file));
         }
+        if let Some(fault) = config.two_policies() {
+            return Err(fault.at(text, file));
+        }
         let beside = |named: &Path| path.parent().map_or_else(|| named.to_owned(), |folder| folder.join(named));
         if let Some(named) = &config.policy_file {
             if config.policy.is_some() {
@@ -113,9 +116,6 @@ impl Config {
                 return Err(Fault::new("policy_file", format!("{named:?}"), expected).at(text, file));
             }
             config.policy = Some(load_policy(&beside(named)).map_err(|error| config.unusable("policy_file", error))?);
-        }
-        if let Some(fault) = config.two_policies() {
-            return Err(fault.at(text, file));
         }
         if config.policy().in_force(config.liveness.mode).is_none() {
             return Err(config.lacks_liveness().at(text, file));
@@ -376,12 +376,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gate.toml");
         std::fs::write(folder.path().join("p.toml"), include_str!("../../models/policy.toml")).unwrap();
-        std::fs::write(&path, "policy_file = \"p.toml\"\nshipped_policy = \"fast\"\n").unwrap();
-        let message = Config::load(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("line 2: `shipped_policy` is \"fast\"") && message.contains("beside `policy_file`"),
-            "{message}"
-        );
+        // The other one need not be there for that.
+        for named in ["p.toml", "none.toml"] {
+            std::fs::write(&path, format!("policy_file = \"{named}\"\nshipped_policy = \"fast\"\n")).unwrap();
+            let message = Config::load(&path).unwrap_err().to_string();
+            assert!(
+                message.contains("line 2: `shipped_policy` is \"fast\"") && message.contains("beside `policy_file`"),
+                "{message}"
+            );
+        }
         let notes = |text: &str| Config::parse(text, Path::new("gate.toml")).unwrap().notes();
         let noted = notes(&format!("shipped_policy = \"balanced\"\n{by_hand}"));
         assert!(noted.iter().any(|(key, what)| *key == "shipped_policy" && what.contains("[policy]")), "{noted:?}");
