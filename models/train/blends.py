@@ -9,11 +9,8 @@ consistent', 2022.)
 Both faces of a blend come from one fold, so that the head which is asked knows the label of neither. Most pairs are of
 like age; the others keep the net honest about faces that are young in one part and old in another.
 
-`python blends.py FROM TO` makes blends FROM to TO - 1, each of as many faces as there are to train on; `views.py` counts them
-as views from `views.VIEWS` on.
+`render_views.py` makes them, each of as many faces as there are to train on, and counts them as views from `views.VIEWS` on.
 """
-
-import sys
 
 import cv2
 import numpy as np
@@ -83,17 +80,3 @@ def drawer(view: int, faces):
         return seen, seen
 
     return draw
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    faces = views.Faces()
-    for view in range(views.VIEWS + int(sys.argv[1]), views.VIEWS + int(sys.argv[2])):
-        views.write(view, len(faces), drawer(view, faces))
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,7 @@ import onnx
 import history
 import liveness_card
 import margin
+import repeats
 import scenes
 import sizes as trials
 from common import ROOT, WORK, load_chips, near_duplicate_groups, split
@@ -248,13 +249,21 @@ faces blended into one (`blends.py`), because a net learns 18,017 faces by heart
 heads made here is asked about each and its mirror image (Beyer et al. 2022), and the student follows a blend of label and opinion (Gao et al. 2017, 2018; Hinton et al.
 2015), predicts the teacher's features with a layer that is thrown away (Romero et al. 2015), and is judged at 18, 21 and 25 as well. Opinions about a face come
 from heads that did not see its label; labels that they contradict by more than 20 years weigh a tenth, labels of grown people half. Where a view is disguised, the
-teacher saw it as it was before. Without a GPU `train_age.py` does the same in three rounds on views that are rendered beforehand; versions 2 to 5 were made so, the
-last with 74 epochs of which two in five faces were blends. One linear layer on the last map learned what is covered (`train_covers.py`).
+teacher saw it as it was before. Without a GPU `train_age.py` does the same in two rounds on views that are rendered beforehand (`render_views.py`), with a sixth of the
+pictures; versions 2 to 5 were made on such views, in two and three rounds. One linear layer on the last map learned what is covered (`train_covers.py`).
 Portraits are 12 % of the faces drawn, Asian adults come more often, averaged weights ship.
 Detector: anchor-free, three levels (after FCOS, Tian et al. 2019), focal and IoU losses, negatives drawn by how badly the
 net judges them; version 2 went on from version 1 (`train_detector.py --start`) with coloured light, too much and too little of it, more turn, smaller faces, and heads upside down as
 none. Near-duplicates (thumbnails that correlate above 0.97) share one side of the split. Validation images are never trained on and did not choose the
 checkpoint (the last one ships).
+
+### Run again
+
+How near two runs of a recipe come to each other (`repeats.py`): from scratch, with other seeds, so that weights, batches and dropout are others; in
+torch, one pass a chip. What is rendered beforehand is the same for both. A lender's time on the GPU was up before its recipe could be run again with as many
+steps: its first run shared the time with the two smaller nets of the next table.
+
+{repeats.table()}
 
 ### Size and side
 

@@ -1,14 +1,15 @@
-"""Trains the age network in two rounds: labels, own-fold opinions and feature hints of a teacher, on the views of `views.py`.
+"""Trains the age network from scratch: labels, own-fold opinions and feature hints of a teacher.
 
-The first round, from scratch, sees hard views only: bad light, bad focus, disguises. The second (`--calm`) shows most faces as
-they are, turned and lit a little, with the teacher's calm opinions, and keeps the rest hard.
+Each batch has plain faces, turned and lit a little, with the teacher's calm opinions (`calm`), blended faces of nobody
+(`blends.py`) and faces in bad light, out of focus and disguised (`views.py`); towards the end of a round fewer of the hard ones (`SHARES`). The
+rate falls to nothing in each round and begins anew with the next (Loshchilov and Hutter, 'SGDR', 2017): after any of them there is a net.
 
 The loss has four parts. The distribution over ages follows a blend of label and opinion (label distribution learning,
 Gao et al. 2017; distillation, Hinton et al. 2015); its mean and its cumulative at the ages where the gate decides follow the
 blend too (Gao et al. 2018); gender; and a linear layer, thrown away later, predicts 128 whitened principal components of
 the teacher's features (hints, Romero et al. 2015).
 
-`python train_age.py`; resumes from the last checkpoint of the same name.
+`python train_age.py`; resumes from the last checkpoint of the same name. What it draws follows `--seed` and the epoch's number.
 """
 
 import argparse
@@ -22,11 +23,19 @@ import torch.nn.functional as F
 
 import age_net
 import augment
-from common import AGES, GROUPS, WORK, device, load_chips, near_duplicate_groups, seed_everything, split
+from common import AGES, GROUPS, SEED, WORK, device, load_chips, near_duplicate_groups, seed_everything, split
 
 YEARS = torch.arange(AGES, dtype=torch.float32)
 # Where a gate decides: the limit and the challenge age of the shipped policies, and the years between.
 DECISIONS = (18, 21, 25)
+# The loss's weight of the feature hints, and of the teacher's opinions about a chip against its label.
+HINT_WEIGHT, OPINIONS = 2.0, 0.7
+# The peak of the rate in the rounds after the first, as a share.
+LATER = 0.67
+# How much more often rare ages are drawn (`sampling_weights`), and the share of portraits among the faces drawn.
+BALANCE, PORTRAITS = 0.3, 0.12
+# Of a batch: plain faces, blends, faces in bad light; first and in the last fifth of the training.
+SHARES = ((0.25, 0.45, 0.30), (0.40, 0.48, 0.12))
 
 
 @functools.cache
@@ -186,10 +195,25 @@ class Stored:
     and hints."""
 
     def __init__(self, lessons: Lessons):
+        import views
+
         self.lessons, self.faces = lessons, lessons.faces
         self.views: dict[int, dict[str, np.ndarray]] = {}
         self.partners: dict[int, np.ndarray] = {}
-        self.calm_hints: np.ndarray | None = None
+        self.refresh()
+        self.plain_hints = views.plain_hints() if self.views else None
+
+    def missing(self) -> str | None:
+        """What has to be rendered before there can be a training."""
+        import views
+
+        wanted = {
+            "views": any(v < views.VIEWS for v in self.views),
+            "blends": any(v >= views.VIEWS for v in self.views),
+            "features of the plain faces": self.plain_hints is not None,
+        }
+        lacking = [what for what, there in wanted.items() if not there]
+        return f"{views.FOLDER} has no {' and no '.join(lacking)}: run render_views.py first" if lacking else None
 
     def refresh(self) -> None:
         """Takes in the views that were finished since."""
@@ -210,8 +234,8 @@ class Stored:
     def _floats(self, key: str, which: np.ndarray, index: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(self._take(key, which, index).astype(np.float32))
 
-    def draw_calm(self, index: np.ndarray) -> tuple:
-        hints = torch.from_numpy(self.calm_hints[index].astype(np.float32))
+    def draw_plain(self, index: np.ndarray) -> tuple:
+        hints = torch.from_numpy(self.plain_hints[index].astype(np.float32))
         return self.faces.pixels[index], *self.lessons.look_at_plain(torch.from_numpy(index)), hints
 
     def draw_blends(self, index: np.ndarray, rng: np.random.Generator) -> tuple:
@@ -222,14 +246,22 @@ class Stored:
         told = self.lessons.look_at_blend(torch.from_numpy(index), torch.from_numpy(other), self._floats("dist", which, index), self._floats("female", which, index))
         return self._take("chips", which, index), *told, self._floats("hints", which, index)
 
-    def draw(self, index: np.ndarray, rng: np.random.Generator, last: bool) -> tuple:
+    def draw_views(self, index: np.ndarray, rng: np.random.Generator, last: bool) -> tuple:
         import views
 
         numbers = sorted(v for v in self.views if v < views.VIEWS)
-        odds = np.array([1.0 + (2.0 if last and v == 0 else 0.0) for v in numbers])
+        odds = np.array([1.0 + (2.0 if last and v == 0 else 0.0) for v in numbers])  # view 0 is the mild one
         which = rng.choice(numbers, size=len(index), p=odds / odds.sum())
         told = self.lessons.look_at_view(torch.from_numpy(index), self._floats("dist", which, index), self._floats("female", which, index))
         return self._take("chips", which, index), *told, self._floats("hints", which, index)
+
+    def batch(self, index: np.ndarray, last: bool, side: int, rng: np.random.Generator, generator: torch.Generator) -> list[torch.Tensor]:
+        """Pixels `[N, 3, side, side]` in 0..255, target, P(female) and hints of the faces `index`, shared out by `SHARES`."""
+        quiet, nobody = (round(len(index) * share) for share in SHARES[last][:2])
+        plain, blended, seen = np.split(index, [quiet, quiet + nobody])
+        easy, *hard = self.draw_plain(plain), self.draw_blends(blended, rng), self.draw_views(seen, rng, last)
+        pixels = torch.cat([calm(easy[0], side, generator), jitter(np.concatenate([drawn[0] for drawn in hard]), side, generator)])
+        return [pixels, *(torch.cat(parts) for parts in zip(easy[1:], *(drawn[1:] for drawn in hard)))]
 
 
 def loss_of(outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], target: torch.Tensor, female: torch.Tensor, hints: torch.Tensor, weight: float) -> torch.Tensor:
@@ -252,11 +284,6 @@ def decayed_apart(model: torch.nn.Module) -> list[dict]:
     return [{"params": [p for p in model.parameters() if (p.ndim > 1) == decays], "weight_decay": 0.05 if decays else 0.0} for decays in (True, False)]
 
 
-def join(one: tuple, other: tuple) -> tuple:
-    """Two parts of a batch to one."""
-    return tuple(np.concatenate(pair) if isinstance(pair[0], np.ndarray) else torch.cat(pair) for pair in zip(one, other))
-
-
 def odds_of_faces(faces, balance: float, portraits: float) -> np.ndarray:
     """How often each training face is drawn. Portraits get a fixed share; Asian adults among the chips come more often, lest the net
     learn that an Asian face is a teenager's."""
@@ -268,19 +295,14 @@ def odds_of_faces(faces, balance: float, portraits: float) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=72, help="of each round")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--side", type=int, default=age_net.SIDE)
-    parser.add_argument("--balance", type=float, default=0.3)
-    parser.add_argument("--portraits", type=float, default=0.15, help="share of portraits among the faces drawn")
-    parser.add_argument("--opinions", type=float, default=0.7, help="weight of the teacher's opinions about a chip against its label")
-    parser.add_argument("--hints", type=float, default=2.0, help="weight of the feature hints")
     parser.add_argument("--net", choices=sorted(age_net.SIZES), default=age_net.SIZE)
     parser.add_argument("--name", default="age", help="name of the checkpoint")
-    parser.add_argument("--start", help="checkpoint to start from")
-    parser.add_argument("--calm", type=float, default=0.0, help="share of faces shown as they are")
-    parser.add_argument("--blends", type=float, default=0.0, help="share of blended faces of nobody, see blends.py")
+    parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
@@ -288,19 +310,17 @@ def main() -> None:
     import portraits
     import views
 
-    seed_everything(2)
+    seed_everything(args.seed)
     _names, labels, pixels = load_chips()
     _, held = split(labels, near_duplicate_groups(pixels))
     held_pixels = np.asarray(pixels[held])
     people = portraits.load()
     aside = np.array([portraits.held_back(p) for p in people["person"]])
     faces = views.Faces()
-    lessons = Lessons(faces, args.opinions)
+    lessons = Lessons(faces, OPINIONS)
     stored = Stored(lessons)
-    if args.calm:
-        stored.calm_hints = views.calm_hints(faces)
-        if stored.calm_hints is None:
-            parser.error("--calm needs the teacher's look at the plain faces: `python views.py calm 0 1`")
+    if stored.missing():
+        parser.error(stored.missing())
     where = device()
     half = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
     net = age_net.SIZES[args.net]
@@ -308,50 +328,42 @@ def main() -> None:
     print(f"{args.name}: {sum(p.numel() for p in model.parameters()):,} parameters, {age_net.multiplications(model, args.side) / 1e6:.0f} M multiplications, "
           f"{faces.chips} chips and {len(faces) - faces.chips} portraits to train on; labels that the opinions contradict by more than 20 years: "
           f"{lessons.contradicted}", flush=True)
-    if args.start:
-        model.load_state_dict(age_net.resized(torch.load(WORK / f"{args.start}.pt", map_location=where)["averaged"], args.side // 16))
     averaged = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.AdamW(decayed_apart(model), lr=args.rate)
     steps = len(faces) // args.batch
     total = steps * args.epochs
-    checkpoint, first = WORK / f"{args.name}.pt", 0
+    checkpoint, first, spent = WORK / f"{args.name}.pt", 0, 0.0
     if checkpoint.is_file():
         state = torch.load(checkpoint, map_location=where)
-        if state["epoch"] >= args.epochs:
+        if state["epoch"] >= args.epochs * args.rounds:
             print(f"{args.name}: finished before; delete {checkpoint} to train again")
             return
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-        averaged, first = state["averaged"], state["epoch"]
+        averaged, first, spent = state["averaged"], state["epoch"], state.get("cpu_seconds", 0.0)
         print(f"{args.name}: resumed after epoch {first}", flush=True)
 
-    odds = odds_of_faces(faces, args.balance, args.portraits)
-    for epoch in range(first, args.epochs):
+    odds = odds_of_faces(faces, BALANCE, PORTRAITS)
+    for epoch in range(first, args.epochs * args.rounds):
         stored.refresh()
         model.train()
-        generator = torch.Generator().manual_seed(epoch * 7919 + 17)
-        rng = np.random.default_rng(epoch + 1)
+        torch.manual_seed(args.seed * 100_003 + epoch)  # dropout's
+        generator = torch.Generator().manual_seed(args.seed * 100_003 + epoch)
+        rng = np.random.default_rng([SEED, args.seed, epoch])
         order = rng.choice(len(faces), size=steps * args.batch, p=odds)
         started, running = time.time(), 0.0
         for step in range(steps):
-            index = order[step * args.batch : (step + 1) * args.batch]
             at = epoch * steps + step
-            rate = args.rate * min(1.0, (at + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * at / total))
+            in_round = at % total
+            peak = args.rate if at < total else args.rate * LATER
+            rate = peak * min(1.0, (in_round + 1) / (2 * steps)) * (0.5 + 0.5 * np.cos(np.pi * in_round / total))
             for groups in optimiser.param_groups:
                 groups["lr"] = float(max(rate, args.rate * 0.003))
-            quiet, nobody = round(args.calm * len(index)), round(args.blends * len(index))
-            hard = stored.draw(index[quiet + nobody :], rng, at > 0.8 * total)
-            if nobody:
-                hard = join(stored.draw_blends(index[quiet : quiet + nobody], rng), hard)
-            pixels_, told = jitter(hard[0], args.side, generator), hard[1:]
-            if quiet:
-                easy = stored.draw_calm(index[:quiet])
-                pixels_ = torch.cat([calm(easy[0], args.side, generator), pixels_])
-                told = join(easy[1:], told)
+            pixels_, *told = stored.batch(order[step * args.batch : (step + 1) * args.batch], in_round > 0.8 * total, args.side, rng, generator)
             x, told = normalise(pixels_).to(where), [t.to(where) for t in told]
             with torch.autocast(where.type, dtype=torch.bfloat16, enabled=half):
                 outputs = model.with_hints(x)
-            loss = loss_of(outputs, *told, args.hints)
+            loss = loss_of(outputs, *told, HINT_WEIGHT)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
@@ -363,10 +375,10 @@ def main() -> None:
                     averaged[key].lerp_(value, 1 - keep) if value.is_floating_point() else averaged[key].copy_(value)
         temporary = checkpoint.with_suffix(".tmp")
         torch.save({"model": model.state_dict(), "averaged": averaged, "optimiser": optimiser.state_dict(), "epoch": epoch + 1,
-                    "side": args.side, "net": net}, temporary)
+                    "side": args.side, "net": net, "cpu_seconds": spent + time.process_time()}, temporary)
         temporary.rename(checkpoint)
-        line = f"{args.name} epoch {epoch + 1}/{args.epochs} views {len(stored.views)} loss {running / steps:.3f} {time.time() - started:.0f} s"
-        if epoch % 4 == 3 or epoch + 1 == args.epochs:
+        line = f"{args.name} epoch {epoch + 1}/{args.epochs * args.rounds} views {len(stored.views)} loss {running / steps:.3f} {time.time() - started:.0f} s"
+        if epoch % 4 == 3 or (epoch + 1) % args.epochs == 0:
             current = {k: v.clone() for k, v in model.state_dict().items()}
             model.load_state_dict(averaged)
             result = figures(*predict(model, held_pixels, args.side), labels[held])

@@ -1,6 +1,6 @@
 """Trains the age network on a GPU in one round, from scratch: every view is fresh, and the teacher is asked about each.
 
-What `train_age.py` does in rounds, on views that were rendered beforehand, because one core needs 17 ms for an opinion. Here the
+What `train_age.py` does on views that were rendered beforehand, because one core needs 17 ms for an opinion. Here the
 processor's cores blend and disguise faces (`blends.py`, `disguise.py`), the GPU puts them into bad light (`augment.py`), asks the
 teacher about each and its mirror image, and keeps the newest in a pool from which the students learn. Students of all sizes learn from
 the very same batches, so that what is different between them is their size.
@@ -35,8 +35,6 @@ SLOT, SLOTS = 64, 12
 # What a slot holds: blends in fair light, blends in bad light of which half are disguised, disguised faces.
 MILD, BAD, DISGUISED = range(3)
 KINDS = (0.5, 0.25, 0.25)
-# Of a batch: plain faces, blends, faces in bad light; first and in the last fifth of the time.
-SHARES = ((0.25, 0.45, 0.30), (0.40, 0.48, 0.12))
 KEEP, EVERY = 0.9985, 4
 
 
@@ -168,7 +166,7 @@ class School:
         self.generator = torch.Generator(where).manual_seed(seed)
         self.pixels = torch.from_numpy(faces.pixels).to(where)
         self.odds = torch.from_numpy(odds).float().to(where)
-        self.lessons = train_age.Lessons(faces, 0.7, where)
+        self.lessons = train_age.Lessons(faces, train_age.OPINIONS, where)
         self.eyes = Eyes(faces, path, where)
         self.calm_hints = self.eyes.learn(faces, self.lessons, self.pixels, self.generator)
         self.blends, self.views = Pool(capacity, where), Pool(capacity, where)
@@ -295,7 +293,7 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     faces = Packed(args.data)
-    odds = train_age.odds_of_faces(faces, 0.3, 0.12)
+    odds = train_age.odds_of_faces(faces, train_age.BALANCE, train_age.PORTRAITS)
     makers = Makers(faces, odds, args.seed, args.processes)  # before CUDA begins: they are forked
     torch.manual_seed(args.seed)
     where = device()
@@ -310,8 +308,8 @@ def main() -> None:
     made = 0
     while made < 20_000 * args.fresh:
         made += school.refresh()
-    static = school.batch(args.batch, SHARES[0], args.side)
-    students = [Student(size, args.side, args.rate, 2.0, args.start if k == 0 else None, where) for k, size in enumerate(args.sizes)]
+    static = school.batch(args.batch, train_age.SHARES[0], args.side)
+    students = [Student(size, args.side, args.rate, train_age.HINT_WEIGHT, args.start if k == 0 else None, where) for k, size in enumerate(args.sizes)]
     for student in students:
         print(f"{student.size}: {sum(p.numel() for p in student.net.parameters()):,} parameters", flush=True)
         if where.type == "cuda" and not args.no_graph:
@@ -320,7 +318,7 @@ def main() -> None:
     end = args.seconds - 6
     while (done := (since() - begin) / (end - begin)) < 1:
         rate = args.rate * min(1.0, done / 0.02 + 0.02) * max(0.003, 0.5 + 0.5 * np.cos(np.pi * done))
-        for column, values in zip(static, school.batch(args.batch, SHARES[done > 0.8], args.side)):
+        for column, values in zip(static, school.batch(args.batch, train_age.SHARES[done > 0.8], args.side)):
             column.copy_(values)
         for student in students:
             student.rate.fill_(rate)

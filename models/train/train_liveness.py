@@ -109,7 +109,7 @@ def table(score: np.ndarray, kinds: np.ndarray, bpcer: float = BPCER) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--scales", type=float, nargs="+", default=list(liveness_net.SCALES))

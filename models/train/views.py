@@ -5,13 +5,10 @@ distillation: a good teacher is patient and consistent', 2022). The teacher need
 rendered `VIEWS` times, and picture, features and opinions are kept. One view in five is disguised (`disguise.py`): there
 the teacher sees the face as it was before, so that the student learns to look through a drawn beard.
 
-`python views.py render FROM TO` makes views FROM to TO - 1 (each once; several processes may share the work);
-`python views.py calm PART PARTS` asks the teacher about the plain faces, for the second round of training;
-`python views.py opinions` fits the heads: small linear ones on the teacher's features, five folds, each on the training chips
+`render_views.py` makes them. `opinions` fits the heads: small linear ones on the teacher's features, five folds, each on the training chips
 and portraits that the other folds hold, so that no head judges a picture whose label it saw.
 """
 
-import sys
 import time
 from collections.abc import Callable
 
@@ -113,30 +110,28 @@ def drawer(view: int, faces: Faces) -> Callable[[np.ndarray, np.random.Generator
     return draw
 
 
-def look_calmly(faces: Faces, part: int, parts: int) -> None:
-    """Writes the teacher's features of every PARTS-th plain face, `calm-PART.npy`: for the calm half of the second round."""
-    path = FOLDER / f"calm-{part}.npy"
+def look_at_plain(faces: Faces) -> None:
+    """Writes the teacher's features of every plain face, `features-plain.npy`: for faces that the student sees as they are."""
+    path = FOLDER / "features-plain.npy"
     if path.is_file():
         return
-    session, rows = teacher(), np.arange(part, len(faces), parts)
-    out = np.zeros((len(rows), FEATURES), np.float16)
-    for start in range(0, len(rows), 8):
-        large = [cv2.resize(faces.pixels[i], (224, 224), interpolation=cv2.INTER_LINEAR) for i in rows[start : start + 8]]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    session, out = teacher(), np.zeros((len(faces), FEATURES), np.float16)
+    for start in range(0, len(faces), 8):
+        large = [cv2.resize(x, (224, 224), interpolation=cv2.INTER_LINEAR) for x in faces.pixels[start : start + 8]]
         out[start : start + 8] = session.run(["features"], {"chip": np.stack(large).astype(np.float32)})[0]
-    np.save(path, out)
+    temporary = path.with_suffix(".tmp.npy")
+    np.save(temporary, out)
+    temporary.rename(path)
 
 
-def calm_hints(faces: Faces) -> np.ndarray | None:
-    """The whitened features of every plain face, `[N, 128]`, if all parts are there."""
-    parts = sorted(FOLDER.glob("calm-*.npy"))
-    features = np.zeros((len(faces), FEATURES), np.float16)
-    loaded = [np.load(p) for p in parts]
-    if sum(len(p) for p in loaded) != len(faces):
+def plain_hints() -> np.ndarray | None:
+    """The whitened features of every plain face, `[N, 128]`, if they are there."""
+    path = FOLDER / "features-plain.npy"
+    if not path.is_file():
         return None
-    for part, values in enumerate(loaded):
-        features[part :: len(parts)] = values
     mean, project = whitening(None)
-    return ((features.astype(np.float32) - mean) @ project).astype(np.float16)
+    return ((np.load(path).astype(np.float32) - mean) @ project).astype(np.float16)
 
 
 def finished() -> list[int]:
@@ -235,22 +230,3 @@ def opinions(faces: Faces) -> None:
         teens = lambda part: (faces.age[part] >= 13) & (faces.age[part] <= 17)
         print(f"view {view}: own-fold opinions, chips {error[chips].mean():.2f} years (13-17 {error[chips][teens(chips)].mean():.2f}), portraits "
               f"{error[rest].mean():.2f} (13-17 {error[rest][teens(rest)].mean():.2f}), gender {((sex > 0.5) == faces.female).mean():.3f}", flush=True)
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    faces = Faces()
-    if sys.argv[1:2] == ["render"]:
-        for view in range(int(sys.argv[2]), int(sys.argv[3])):
-            write(view, len(faces), drawer(view, faces))
-    elif sys.argv[1:2] == ["calm"]:
-        look_calmly(faces, int(sys.argv[2]), int(sys.argv[3]))
-    elif sys.argv[1:] == ["opinions"]:
-        opinions(faces)
-    else:
-        sys.exit(__doc__)
-
-
-if __name__ == "__main__":
-    main()
