@@ -104,6 +104,15 @@ fn what_a_key_names_and_is_not_there_is_told_with_the_key() {
     }
     let said = run("key_file = \"/dev/null\"\n");
     assert!(said.contains("/dev/null") && said.contains("(`log.key_file`, line 8 of "), "{said}");
+    // What keeps `run` from starting makes `check` fail.
+    let said = run("key_file = \"none/log.key\"\n");
+    assert!(said.contains("none") && said.contains("(`log.key_file`, line 8 of "), "{said}");
+    let checked = agegate(folder.path(), &["check", "--config", "agegate.toml"]);
+    let line = text(&checked.stdout).lines().find(|l| l.contains("decision log:")).unwrap().to_owned();
+    assert!(checked.status.code() == Some(1) && line.starts_with("FAIL") && line.contains("none"), "{line}");
+    // A name is one line of every message.
+    let said = run("key_file = \"a\\nok    policy: nobody gets in\"\n");
+    assert!(said.contains("without control characters") && said.trim_end().lines().count() == 1, "{said}");
     // A camera may come later: the gate says so and waits.
     let camera = |text_of_it: &str| {
         let rest = "[relay]\ndriver = \"simulated\"\n";

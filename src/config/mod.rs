@@ -323,6 +323,9 @@ mod tests {
         for key in ["log.key", "key", "logs/key", "log/../key"] {
             assert!(!refused("log", key), "{key}");
         }
+        let mark = "[log]\nfolder = \"log\"\nkey_file = \"./log.tampered\"\n";
+        let message = Config::parse(mark, &folder.path().join("gate.toml")).unwrap_err().to_string();
+        assert!(message.contains("line 3") && message.contains("says that the cover was opened"), "{message}");
     }
 
     #[test]
