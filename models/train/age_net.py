@@ -68,11 +68,16 @@ SIZE = "large"
 
 
 def load(path: Path) -> tuple[AgeNet, int]:
-    """The averaged net of a checkpoint, to be asked and not trained: without what was there for training only; and its side."""
+    """The averaged net of a checkpoint's file, and its side: see `averaged`."""
     state = torch.load(path, map_location="cpu")
+    return averaged(state), state["side"]
+
+
+def averaged(state: dict) -> AgeNet:
+    """The averaged net of a checkpoint, to be asked and not trained: without what was there for training only."""
     net = AgeNet(**state["net"], grid=state["side"] // 16)
     net.load_state_dict({k: v for k, v in state["averaged"].items() if not k.startswith("hints.")})
-    return net.eval(), state["side"]
+    return net.eval()
 
 
 def resized(state: dict[str, torch.Tensor], grid: int) -> dict[str, torch.Tensor]:

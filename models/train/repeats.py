@@ -23,8 +23,8 @@ DRAWS = 2000
 
 def measure(name: str, held_pixels: np.ndarray, labels: np.ndarray, people: dict, aside: np.ndarray) -> tuple[dict, np.ndarray]:
     """Figures of a checkpoint, and its absolute errors on the chips."""
-    net, side = age_net.load(WORK / f"{name}.pt")
     state = torch.load(WORK / f"{name}.pt", map_location="cpu")
+    net, side = age_net.averaged(state), state["side"]
     distribution, female = predict(net, held_pixels, side)
     found = figures(distribution, female, labels) | portrait_figures(predict(net, people["pixels"][aside], side)[0], people["age"][aside])
     kept = {key: round(found[key], 4) for key, *_ in ROWS}

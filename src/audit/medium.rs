@@ -62,7 +62,7 @@ pub struct Forgotten {
 /// two lie beside the folder, which may be on another medium than the folder itself.
 #[must_use]
 pub fn forgotten(config: &LogConfig, contact: bool) -> Vec<Forgotten> {
-    let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return Vec::new() };
+    let mounts = mounts(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
     let beside = |file: PathBuf| file.parent().map(Path::to_owned);
     let places = [
         ("the records", Some(config.folder.clone())),
@@ -91,8 +91,12 @@ pub fn forgotten(config: &LogConfig, contact: bool) -> Vec<Forgotten> {
         .collect()
 }
 
-fn forgets_by(folder: &Path, mountinfo: &str) -> Option<String> {
-    let mounts: Vec<Mount> = mountinfo.lines().filter_map(Mount::parse).collect();
+fn mounts(mountinfo: &str) -> Vec<Mount> {
+    mountinfo.lines().filter_map(Mount::parse).collect()
+}
+
+/// In which memory a folder's files are; `None` where they last, or where nobody can tell.
+fn forgets_by(folder: &Path, mounts: &[Mount]) -> Option<String> {
     // Of several at one place the last hides the others.
     let of =
         |path: &Path| mounts.iter().filter(|m| path.starts_with(&m.point)).max_by_key(|m| m.point.components().count());
@@ -132,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_folder_in_memory_is_told_apart_from_one_on_a_card() {
-        let forgets = |folder: &str| forgets_by(Path::new(folder), CARD);
+        let forgets = |folder: &str| forgets_by(Path::new(folder), &mounts(CARD));
         for lasting in ["/var/log/agegate", "/srv/the log/agegate", "/var/tmp/log", "/runner"] {
             assert_eq!(forgets(lasting), None, "{lasting}");
         }
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_an_overlay_keeps_in_memory_is_told() {
-        let forgets = |folder: &str, mounts: &str| forgets_by(Path::new(folder), mounts);
+        let forgets = |folder: &str, info: &str| forgets_by(Path::new(folder), &mounts(info));
         let told = "an overlay over /, whose files are in tmpfs at /media/root-rw";
         assert_eq!(forgets("/var/log/agegate", OVERLAY).as_deref(), Some(told));
         assert_eq!(forgets("/data/agegate", OVERLAY), None);
@@ -152,6 +156,6 @@ mod tests {
 
     #[test]
     fn lines_that_are_none_say_nothing() {
-        assert_eq!(forgets_by(Path::new("/a"), "\n30\n30 1 0:26 / - \n\u{fffd} - tmpfs\n"), None);
+        assert_eq!(forgets_by(Path::new("/a"), &mounts("\n30\n30 1 0:26 / - \n\u{fffd} - tmpfs\n")), None);
     }
 }
