@@ -97,9 +97,11 @@ fn an_instrument_of_which_no_picture_can_be_read_is_told_and_not_left_out() {
         assert!(said.contains("none of the 2 pictures of \"statue\" can be read") && said.contains("a.jpg"), "{said}");
     }
     assert!(!folder.path().join("chosen.toml").exists());
-    // One that can be read is enough: the other is told among what was not used.
+    // One that can be read is enough: the other is told among what was not used, in a line whatever its name is.
     view(&close_view("adult"), 99).save(statue.join("c.png")).unwrap();
+    std::fs::rename(statue.join("a.jpg"), statue.join("a\nno attack gets in.jpg")).unwrap();
     let (printed, json) = evaluate(folder.path(), &[]);
+    assert!(printed.contains("a\\u000ano attack gets in.jpg: "), "{printed}");
     assert_eq!(json["liveness"]["apcer"]["statue"]["frames"], 1);
     assert!(printed.contains("2 files could not be used") && printed.contains("b.jpg"), "{printed}");
 }

@@ -92,7 +92,7 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
     let [first, ..] = wishes.as_slice() else { return Err("no bound".into()) };
     let set = labelled::open(&args.data)?;
     let mut visits = Visits::begin(&eyes, &set, &first.setting())?;
-    tell(set.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)).chain(visits.unused.iter().cloned()));
+    tell(set.rejected.iter().map(ToString::to_string).chain(visits.unused.iter().cloned()));
     let dataset = dataset_hash(&set.samples);
     for (number, wish) in wishes.iter().enumerate() {
         let (policy, temperature) = choose(&mut visits, &eyes, wish, &dataset)?;
@@ -136,7 +136,7 @@ fn liveness(
     let Some(all) = labelled::look(&args.data, eyes)? else {
         return Ok(before.liveness.clone().filter(|l| l.foreign_to(&model.to_string()).is_none()));
     };
-    tell(all.rejected.iter().map(|r| format!("{}: {}", r.place, r.reason)));
+    tell(all.rejected.iter().map(ToString::to_string));
     let (policy, figures) = choose_liveness(&all, args.max_bpcer, &visit.settings(), model)?;
     for (instrument, count) in &figures.liveness_faceless {
         complain!("{instrument}: no face found in {count} pictures: left out of its share");
@@ -161,7 +161,7 @@ fn tell(unused: impl Iterator<Item = String>) {
     let mut more = 0usize;
     for (k, what) in unused.enumerate() {
         if k < TOLD {
-            complain!("not used: {what}");
+            complain!("not used: {}", out::one_line(&what));
         } else {
             more += 1;
         }

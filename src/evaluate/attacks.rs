@@ -319,7 +319,7 @@ impl AttackSet {
         }
         let was_seen = |instrument: &str| all.seen.iter().any(|seen| seen.held.instrument == instrument);
         if let Some((instrument, pictures)) = unreadable.iter().find(|(instrument, _)| !was_seen(instrument)) {
-            let first = pictures.first().map(|r| format!("{}: {}", r.place, r.reason)).unwrap_or_default();
+            let first = pictures.first().map(Rejected::to_string).unwrap_or_default();
             return Err(AttackSetError::Unreadable { instrument: instrument.clone(), pictures: pictures.len(), first });
         }
         all.rejected.extend(unreadable.into_values().flatten());

@@ -16,6 +16,7 @@ use super::{
     labels::{self, EXPECTED},
     true_age::TrueAge,
 };
+use crate::out;
 
 /// Gender as a data set labels it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -84,6 +85,13 @@ pub struct Rejected {
     pub place: String,
     /// What is wrong with it and what was expected.
     pub reason: String,
+}
+
+impl fmt::Display for Rejected {
+    /// In one line, whatever the name of the file holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&out::one_line(&format!("{}: {}", self.place, self.reason)))
+    }
 }
 
 impl Rejected {
@@ -160,7 +168,7 @@ impl Dataset {
             rejected.sort_by(|a, b| a.0.cmp(&b.0));
             let mut found = Self { samples, rejected: rejected.into_iter().map(|r| r.1).collect(), ..Self::default() };
             if found.samples.is_empty() {
-                let first = found.rejected.first().map(|r| format!(", such as {}: {}", r.place, r.reason));
+                let first = found.rejected.first().map(|r| format!(", such as {r}"));
                 let (path, rejected) = (source.path.clone(), found.rejected.len());
                 return Err(DatasetError::Empty { path, rejected, first: first.unwrap_or_default() });
             }

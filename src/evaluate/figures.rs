@@ -10,7 +10,7 @@ use super::{
     people::{count, person_means, share_of_people},
     statistics::{Interval, bootstrap_mean},
 };
-use crate::{age::AgeGroup, vision::ModelIdentity};
+use crate::{age::AgeGroup, out, vision::ModelIdentity};
 
 /// Everything `agegate evaluate` prints, and the JSON it writes. A person of several pictures counts once in all shares and
 /// means; `images` counts pictures.
@@ -348,13 +348,13 @@ impl fmt::Display for Figures {
         if !self.faceless.is_empty() {
             writeln!(f, "\nno face found in {} pictures:", self.faceless.len())?;
             for path in &self.faceless {
-                writeln!(f, "  {path}")?;
+                writeln!(f, "  {}", out::one_line(path))?;
             }
         }
         if !self.rejected.is_empty() {
             writeln!(f, "\n{} files could not be used:", self.rejected.len())?;
             for rejected in &self.rejected {
-                writeln!(f, "  {}: {}", rejected.place, rejected.reason)?;
+                writeln!(f, "  {rejected}")?;
             }
         }
         Ok(())

@@ -304,7 +304,7 @@ impl fmt::Display for LivenessFigures {
         if !self.liveness_rejected.is_empty() {
             writeln!(f, "\n{} files could not be used:", self.liveness_rejected.len())?;
             for rejected in &self.liveness_rejected {
-                writeln!(f, "  {}: {}", rejected.place, rejected.reason)?;
+                writeln!(f, "  {rejected}")?;
             }
         }
         Ok(())

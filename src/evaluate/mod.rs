@@ -57,17 +57,16 @@ impl Readings {
     #[must_use]
     pub fn nothing_read(&self) -> String {
         let aligned = "are they aligned chips? then give them with --aligned-dataset";
-        let unusable = |r: &Rejected| format!("{}: {}", r.place, r.reason);
         match (self.faceless.len(), self.rejected.as_slice()) {
-            (0, [only]) => format!("nothing can be read: {}", unusable(only)),
+            (0, [only]) => format!("nothing can be read: {only}"),
             (0, [first, ..]) => {
-                format!("none of {} files can be used, such as {}", self.rejected.len(), unusable(first))
+                format!("none of {} files can be used, such as {}", self.rejected.len(), first)
             }
             (_, []) => format!("no face was found in any of the pictures ({aligned})"),
             (faceless, [first, ..]) => format!(
                 "no face was found in any of {faceless} pictures ({aligned}), and {} more cannot be read, such as {}",
                 self.rejected.len(),
-                unusable(first)
+                first
             ),
         }
     }

@@ -232,7 +232,7 @@ impl Report {
         if !f.rejected.is_empty() || !f.faceless.is_empty() {
             let mut list = String::from("<ul>");
             for r in &f.rejected {
-                let _ = write!(list, "<li>{}: {}</li>", escape(&r.place), escape(&r.reason));
+                let _ = write!(list, "<li>{}</li>", escape(&r.to_string()));
             }
             for path in &f.faceless {
                 let _ = write!(list, "<li>{}: no face found</li>", escape(path));
@@ -508,8 +508,7 @@ fn liveness_section(l: &LivenessFigures) -> String {
         )
     });
     let unknown: String = l.not_known().into_iter().map(|what| format!("<p>{}.</p>", escape(what))).collect();
-    let rejected: String =
-        l.liveness_rejected.iter().map(|r| format!("<li>{}: {}</li>", escape(&r.place), escape(&r.reason))).collect();
+    let rejected: String = l.liveness_rejected.iter().map(|r| format!("<li>{}</li>", escape(&r.to_string()))).collect();
     format!(
         "<p>Model {}, confidence {}. Frame by frame, and by visits of up to ten consecutive frames of a folder, which the gate's own \
          visit judged as those of somebody whose age is beyond doubt (ISO/IEC 30107-3).</p>{}{unknown}{faceless}{gap}{by_group}{}",
