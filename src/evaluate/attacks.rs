@@ -65,6 +65,12 @@ pub enum AttackSetError {
         /// The folder.
         path: PathBuf,
     },
+    /// Nobody living.
+    #[error("living people {}: no picture in it; expected pictures of living people, as they come or in sub-folders", path.display())]
+    NobodyLiving {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder whose name says that living people are in it, in other words than the one that is known.
     #[error("attacks {}: by its name it holds living people, who would be counted as attacks; expected them in the sub-folder {LIVE} beside those of attacks, or in a folder of their own with `--live`", path.display())]
     Living {
@@ -176,7 +182,7 @@ impl AttackSet {
             let before = set.pictures.len();
             set.walk(folder, LIVE)?;
             if set.pictures.len() == before {
-                return Err(AttackSetError::Empty { path: folder.clone() });
+                return Err(AttackSetError::NobodyLiving { path: folder.clone() });
             }
         }
         // Folder by folder: frames that follow each other in one are those of a visit.
@@ -385,6 +391,16 @@ mod tests {
         let told: Vec<String> = set.rejected.iter().map(|r| format!("{} {}", r.place, r.reason)).collect();
         assert!(told.iter().any(|t| t.contains("loose.jpg") && t.contains("no sub-folder")), "{told:?}");
         assert!(told.iter().any(|t| t.contains("notes.txt")), "{told:?}");
+    }
+
+    #[test]
+    fn an_empty_folder_is_told_as_what_it_was_given_for() {
+        let (empty, full) = (folder(&["notes.txt"]), folder(&["screen/a.jpg", "p/y.jpg"]));
+        let told = |attacks: &[PathBuf], live: &[PathBuf]| AttackSet::open(attacks, live).unwrap_err().to_string();
+        let message = told(&[full.path().into()], &[empty.path().into()]);
+        assert!(message.starts_with("living people ") && message.contains("no picture in it"), "{message}");
+        let message = told(&[empty.path().into()], &[full.path().into()]);
+        assert!(message.starts_with("attacks ") && message.contains("no picture in a sub-folder"), "{message}");
     }
 
     #[test]
