@@ -38,6 +38,18 @@ fn moves(lines: &[(std::time::Instant, String)]) -> Vec<&str> {
 }
 
 #[test]
+fn a_reload_that_no_longer_asks_for_a_living_face_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config_with_an_adult(folder.path(), "");
+    let mut daemon = Daemon::start(&["run"], &config);
+    daemon.wait_for("agegate 0.1.0 runs");
+    rewrite(folder.path(), "[log]", "[liveness]\nmode = \"off\"\n[log]");
+    daemon.signal("-HUP");
+    daemon.wait_for("liveness off: a photo of an adult, held before the camera, may open the door");
+    daemon.kill();
+}
+
+#[test]
 fn other_times_and_another_policy_never_let_a_fail_safe_lock_go() {
     let folder = tempfile::tempdir().unwrap();
     let mut daemon = locked(folder.path(), "open_seconds = 1.0");

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::{
-    Exit, Outcome, chain,
+    Exit, LIVENESS_OFF, Outcome, chain,
     neighbours::{Holder, Neighbours},
     of_log,
 };
@@ -65,7 +65,7 @@ pub fn run(args: &CheckArgs) -> Outcome {
                     let runs = liveness.unwrap_or_default();
                     list.good("liveness", &format!("{}, {model}, runs in {runs}: {line}", judge.liveness_mode()));
                 }
-                _ => list.note("liveness", "off: a photo of an adult, held before the camera, may open the door"),
+                _ => list.note("liveness", LIVENESS_OFF),
             }
             spare_liveness_model(&mut list, &config, judge.liveness_model().is_some());
         }

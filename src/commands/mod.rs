@@ -42,6 +42,9 @@ pub enum Exit {
 /// Result of a command.
 pub type Outcome = Result<Exit, Box<dyn Error>>;
 
+/// What `[liveness] mode = "off"` means, for whoever starts the gate and whoever checks it.
+const LIVENESS_OFF: &str = "off: a photo of an adult, held before the camera, may open the door";
+
 /// An error of the decision log with the key of the configuration that names what cannot be used.
 fn of_log(config: &Config, error: AuditError) -> ConfigError {
     let is_key = config.log.key_file.as_ref().is_some_and(|key| {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Exit, Outcome, chain,
+    Exit, LIVENESS_OFF, Outcome, chain,
     notify::{Tell, notify},
     of_log,
     signals::Signals,
@@ -17,7 +17,7 @@ use crate::{
     audit::{Act, ActReason, AuditLog, medium},
     camera::{self, capture::Capture},
     cli::RunArgs,
-    config::{CameraSource, Config, ConfigError, StartMode},
+    config::{CameraSource, Config, ConfigError, LivenessMode, StartMode},
     display::{Screen, panel, worker::DisplayWorker},
     door_unit::{DoorUnit, tamper},
     frame::Frame,
@@ -97,6 +97,9 @@ pub fn run(args: &RunArgs) -> Outcome {
 fn tell_notes(config: &Config) {
     for (key, what) in config.notes() {
         log::warn!("{key}: {what}");
+    }
+    if config.liveness.mode == LivenessMode::Off {
+        log::warn!("liveness {LIVENESS_OFF}");
     }
 }
 
