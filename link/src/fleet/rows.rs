@@ -181,9 +181,9 @@ fn common_prefix(gates: &Gates) -> usize {
     common.iter().map(|level| level.len() + 1).sum()
 }
 
-/// Without what would move a terminal's cursor, and not endless.
+/// Of one line, and not endless.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()
+    crate::out::one_line(&text.chars().take(200).collect::<String>())
 }
 
 #[cfg(test)]
