@@ -140,19 +140,33 @@ pub(super) struct Fault {
     pub(super) key: String,
     pub(super) found: String,
     pub(super) expected: String,
+    /// Another key, whose value is its bound.
+    bound: Option<String>,
 }
 
 impl Fault {
     pub(super) fn new(key: &str, found: impl fmt::Display, expected: &str) -> Self {
-        Self { key: key.into(), found: found.to_string(), expected: expected.into() }
+        Self { key: key.into(), found: found.to_string(), expected: expected.into(), bound: None }
+    }
+
+    /// That the bound is the value of another key.
+    pub(super) fn bounded_by(self, key: Option<String>) -> Self {
+        Self { bound: key, ..self }
     }
 
     pub(super) fn at(self, text: &str, file: &SettingsFile) -> ConfigError {
+        let written = line_if_written(text, &self.key);
+        // A value that nobody wrote misses a bound that somebody did.
+        let bound = self.bound.filter(|_| written.is_none()).and_then(|key| line_if_written(text, &key));
         ConfigError::Value {
             file: file.clone(),
-            line: line_of_key(text, &self.key),
+            line: written.or(bound).unwrap_or_else(|| line_of_key(text, &self.key)),
             key: self.key,
-            found: self.found,
+            found: if bound.is_some() {
+                format!("{} where the file has no line for it", self.found)
+            } else {
+                self.found
+            },
             expected: self.expected,
         }
     }
@@ -284,7 +298,7 @@ fn in_parsers_words(code: &str, message: &str) -> String {
 }
 
 /// What a message shows of a text, which may be of any length.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     const MOST: usize = 60;
     let text = &text.replace(char::is_control, " ");
     match text.char_indices().nth(MOST) {
@@ -351,7 +365,7 @@ fn setting_at(text: &str, offset: usize) -> Option<(String, String)> {
 }
 
 /// A value as it stands in the text, as far as it can be read in a message.
-pub(super) fn shown(text: &str, value: &Spanned<DeValue<'_>>) -> String {
+pub(crate) fn shown(text: &str, value: &Spanned<DeValue<'_>>) -> String {
     let found = text.get(value.span()).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     match value.get_ref() {
         // Its head has nothing of its content.
@@ -378,7 +392,7 @@ fn in_plain_words(message: &str) -> String {
     format!("{what}expected {plain}")
 }
 
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count()
 }
 

@@ -5,7 +5,7 @@
 //! Raspberry Pi with a USB camera, a relay on GPIO 17 and no display.
 
 mod door_unit;
-mod error;
+pub(crate) mod error;
 pub mod example;
 mod pins;
 mod rules;
@@ -256,6 +256,24 @@ mod tests {
     #[test]
     fn an_empty_file_is_the_default() {
         assert_eq!(Config::parse("", Path::new("gate.toml")).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_default_that_misses_a_bound_of_the_file_is_told_where_the_bound_stands() {
+        for (text, expected) in [
+            (
+                "[visit]\n\ngood_frames = 40\n",
+                "line 3: `visit.most_frames` is 10 where the file has no line for it, expected `good_frames` to 200",
+            ),
+            (
+                "[visit]\nmost_frames = 20\ngood_frames = 40\n",
+                "line 2: `visit.most_frames` is 20, expected `good_frames` to 200",
+            ),
+            ("[visit]\nmost_frames = 4\n", "line 2: `visit.most_frames` is 4, expected `good_frames` to 200"),
+        ] {
+            let message = error(text);
+            assert!(message.contains(expected), "{text:?}: {message}");
+        }
     }
 
     #[test]

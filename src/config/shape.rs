@@ -89,6 +89,7 @@ impl Walk<'_> {
                     None => range.misses(&toml::Value::Integer(i64::MAX)).or_else(|| Some(range.to_string())),
                 };
                 if let Some(expected) = expected {
+                    let at = stray(range, found).unwrap_or(at);
                     self.found.push((at, format!("`{dotted}` is {}, expected {expected}", shown(self.text, value))));
                 }
             }
@@ -127,7 +128,7 @@ impl Walk<'_> {
         if self.file == File::Policy {
             let of = self.section(table).map_or(&[][..], |section| section.keys);
             let place = if table.is_empty() { "a policy".to_owned() } else { format!("[{table}] of a policy") };
-            return format!("{place} has no key `{name}`; it has {}", names(of));
+            return format!("{place} has no key `{name}`; it has {}{}", names(of), self.tables_inside(table));
         }
         let place = |table: &str| match table {
             "" => "above the first table of the file".to_owned(),
@@ -152,13 +153,42 @@ impl Walk<'_> {
                     SECTIONS.iter().filter(|s| !s.name.is_empty()).map(|s| format!("[{}]", s.name)).collect();
                 format!("there is no key or table `{name}`; there are {} and {}", names(keys), tables.join(", "))
             }
-            _ => format!("[{table}] has no key `{name}`; it has {}", names(keys)),
+            _ => format!("[{table}] has no key `{name}`; it has {}{}", names(keys), self.tables_inside(table)),
         }
+    }
+
+    /// The tables that a table has below its keys, as what follows on a list of these.
+    fn tables_inside(&self, table: &str) -> String {
+        let whole = match (self.file, table) {
+            (File::Configuration, table) => table.to_owned(),
+            (File::Policy, "") => "policy".to_owned(),
+            (File::Policy, table) => format!("policy.{table}"),
+        };
+        let above = if self.file == File::Policy { "policy." } else { "" };
+        let inside = SECTIONS.iter().filter(|section| {
+            section
+                .name
+                .strip_prefix(&*whole)
+                .and_then(|rest| rest.strip_prefix('.'))
+                .is_some_and(|rest| !rest.contains('.'))
+        });
+        inside.map(|section| format!(", and a table [{}]", section.name.trim_start_matches(above))).collect()
     }
 }
 
 fn names(keys: &[Key]) -> String {
     keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Where in a list the first element stands that would not do in any.
+fn stray(range: Range, found: &DeValue<'_>) -> Option<usize> {
+    let wrong = |element: &Spanned<DeValue<'_>>| match (range, element.get_ref()) {
+        (Range::Numbers(_), element) => !matches!(element, DeValue::Integer(_) | DeValue::Float(_)),
+        (range, element) => {
+            plain(element).is_none_or(|element| range.misses(&toml::Value::Array(vec![element])).is_some())
+        }
+    };
+    found.as_array()?.iter().find(|element| wrong(element)).map(|element| element.span().start)
 }
 
 /// Whether a value is what `[[name]]` makes: its span is that of the head, in which the name stands.
@@ -256,6 +286,40 @@ mod tests {
             }
         }
         assert!(accepted("[camera]\nrate = 10\nregion = [0, 0, 1, 1]\n[camera.controls]\ngain = 3\nauto = true\n"));
+    }
+
+    #[test]
+    fn an_element_of_a_list_is_told_on_its_own_line() {
+        for (text, expected) in [
+            (
+                "[camera]\nregion = [\n  0.0,\n  0.0,\n  \"1.0\",\n  1.0,\n]\n",
+                "line 5: `camera.region` is [ 0.0, 0.0, \"1.0\", 1.0, ]",
+            ),
+            ("[outputs]\nalarm_on = [\n  \"forced\",\n  \"foced\",\n]\n", "line 4: `outputs.alarm_on` is "),
+            ("[camera]\ncommand = [\n  \"ffmpeg\",\n  5,\n]\n", "line 4: `camera.command` is "),
+            // Too few: none of them is wrong.
+            ("[camera]\nregion = [\n  0.0,\n  0.0,\n]\n", "line 2: `camera.region` is "),
+        ] {
+            let message = error(text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_table_with_a_slip_in_its_name_is_told_with_those_that_there_are() {
+        let message = error("[policy.livenes]\nconfidence = 0.9\n");
+        assert!(
+            message.contains("[policy] has no key `livenes`; it has ")
+                && message.contains(", and a table [policy.liveness]"),
+            "{message}"
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "threshold_age = 18\n[livenes]\nconfidence = 0.9\n").unwrap();
+        let message = load_policy(file.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("a policy has no key `livenes`; it has ") && message.contains(", and a table [liveness]"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -531,7 +531,8 @@ fn keys_faults(keys: &[Key], values: &toml::Table, dotted: &dyn Fn(&str) -> Stri
             _ if key.range.holds(value, values) => {}
             _ => {
                 let expected = key.range.misses(value).unwrap_or_else(|| key.range.to_string());
-                faults.push(Fault::new(&dotted(key.name), show(value), &expected));
+                let fault = Fault::new(&dotted(key.name), show(value), &expected);
+                faults.push(fault.bounded_by(key.range.bound().map(dotted)));
             }
         }
     }
@@ -627,6 +628,14 @@ impl Range {
         let low = if let Low::At(low) = low { *low } else { 0.0 };
         let (High::At(high) | High::Below(high)) = high;
         (low..=*high).contains(&found)
+    }
+
+    /// The key of the same table whose value is the lower bound.
+    fn bound(&self) -> Option<&'static str> {
+        match self {
+            Self::Within(_, Low::Key(name) | Low::Above(name), ..) => Some(name),
+            _ => None,
+        }
     }
 
     /// Whether a value is in the range; `others` are the values of its table.

@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use toml::de::DeTable;
+
+use crate::config::error::{cut, line_of, shown};
 
 use super::{DisplayError, Screen};
 
@@ -54,14 +57,11 @@ impl Texts {
         let own: toml::Table = toml::from_str(&text).map_err(|e| wrong(place(&text, &e)))?;
         let base = if language == "de" { GERMAN } else { ENGLISH };
         let mut merged: toml::Table = toml::from_str(base).map_err(|e| wrong(e.to_string()))?;
-        merged.extend(own);
-        let texts: Self = merged.try_into().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
-        for [head, line] in texts.all() {
-            if let Some(c) = head.chars().chain(line.chars()).find(|c| u32::from(*c) > 0xff) {
-                return Err(wrong(format!("the character {c:?} is not in the font, which has those of ISO 8859-1")));
-            }
+        if let Some((line, what)) = misfit(&text, &merged) {
+            return Err(wrong(format!("line {line}: {what}")));
         }
-        Ok(texts)
+        merged.extend(own);
+        merged.try_into().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))
     }
 
     /// Headline and line of a screen.
@@ -88,9 +88,32 @@ impl Texts {
         }
     }
 
+    #[cfg(test)]
     fn all(&self) -> impl Iterator<Item = &[String; 2]> {
         Screen::ALL.into_iter().map(|screen| self.of(screen))
     }
+}
+
+/// The first thing in a file of texts that cannot be shown: its line, and what is to be said.
+fn misfit(text: &str, known: &toml::Table) -> Option<(usize, String)> {
+    let root = DeTable::parse(text).ok()?;
+    let faults = root.get_ref().iter().filter_map(|(name, value)| {
+        let (at, name) = (name.span().start, &**name.get_ref());
+        if !known.contains_key(name) {
+            let names: Vec<String> = known.keys().map(|name| format!("`{name}`")).collect();
+            return Some((at, format!("there is no text `{}`; there are {}", cut(name), names.join(", "))));
+        }
+        let texts: Option<Vec<_>> =
+            value.get_ref().as_array().and_then(|a| a.iter().map(|v| v.get_ref().as_str()).collect());
+        let Some(texts) = texts.filter(|texts| texts.len() == 2) else {
+            let expected = "two texts in square brackets, such as [\"Welcome\", \"come in\"]";
+            return Some((at, format!("`{name}` is {}, expected {expected}", shown(text, value))));
+        };
+        let c = texts.iter().flat_map(|text| text.chars()).find(|c| u32::from(*c) > 0xff)?;
+        Some((at, format!("`{name}`: the character {c:?} is not in the font, which has those of ISO 8859-1")))
+    });
+    let (at, what) = faults.min_by_key(|(at, _)| *at)?;
+    Some((line_of(text, at), what))
 }
 
 /// What TOML says, with its line, on one line.
@@ -121,9 +144,17 @@ mod tests {
 
     #[test]
     fn an_unknown_text_and_an_unknown_character_are_errors() {
-        for (text, expected) in
-            [("welcom = [\"a\", \"b\"]", "welcom"), ("welcome = [\"\u{4f60}\u{597d}\", \"\"]", "font")]
-        {
+        for (text, expected) in [
+            ("idle = [\"a\", \"b\"]\nwelcom = [\"a\", \"b\"]", "line 2: there is no text `welcom`; there are "),
+            (
+                "welcome = [\"\u{4f60}\u{597d}\", \"\"]",
+                "line 1: `welcome`: the character '\u{4f60}' is not in the font",
+            ),
+            ("\nwelcome = \"Welcome\"", "line 2: `welcome` is \"Welcome\", expected two texts in square brackets"),
+            ("\n\nwelcome = [\"Welcome\"]", "line 3: `welcome` is [\"Welcome\"], expected two texts"),
+            ("[welcome]\na = 1", "line 1: `welcome` is a table, expected two texts"),
+            ("welcome = [\"Welcome\", ", "line 1: "),
+        ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();
             let message = Texts::load("en", file.path()).unwrap_err().to_string();
