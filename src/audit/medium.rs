@@ -2,11 +2,18 @@
 //! and the records are gone at the next start: nothing but the system's list of mounts tells. A board whose root is made read-only with an
 //! overlay (`raspi-config` offers it) keeps what is written in memory, too.
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::{files, key};
 use crate::{config::LogConfig, door_unit::tamper};
 
+const RECORDS: &str = "the records";
+const KEY: &str = "the log's key";
 const COVER: &str = "that the cover was opened";
 
 /// File systems that live in memory.
@@ -14,21 +21,34 @@ const IN_MEMORY: [&str; 4] = ["tmpfs", "ramfs", "devtmpfs", "rootfs"];
 
 /// A line of `/proc/self/mountinfo`, as far as it matters here.
 struct Mount {
+    id: u64,
     point: PathBuf,
     kind: String,
+    /// Of the file system, as they stand there.
     options: String,
 }
 
 impl Mount {
-    /// Fields as in proc_pid_mountinfo(5): the mount point is the fifth; the kind follows a single hyphen.
+    /// Fields as in proc_pid_mountinfo(5): the mount's number is the first, its point the fifth; the kind follows a single hyphen.
     fn parse(line: &str) -> Option<Self> {
         let (before, after) = line.split_once(" - ")?;
-        let mut after = after.split(' ');
+        let (mut before, mut after) = (before.split(' '), after.split(' '));
         Some(Self {
-            point: unescaped(before.split(' ').nth(4)?).into(),
+            id: before.next()?.parse().ok()?,
+            point: unescaped(before.nth(3)?).into(),
             kind: after.next()?.into(),
-            options: after.nth(1).map_or_else(String::new, unescaped),
+            options: after.nth(1).unwrap_or_default().into(),
         })
+    }
+
+    fn is_in_memory(&self) -> bool {
+        IN_MEMORY.contains(&self.kind.as_str())
+    }
+
+    /// Where an overlay keeps what is written.
+    fn upper(&self) -> Option<PathBuf> {
+        let of = |option: &str| option.strip_prefix("upperdir=").map(|path| unescaped(path).into());
+        self.options.split(',').find_map(of)
     }
 }
 
@@ -49,11 +69,13 @@ fn unescaped(field: &str) -> String {
     text
 }
 
-/// What a power cut will take from a log.
+/// What a power cut will take from a log, or may.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Forgotten {
     /// What, and where it is, in a line.
     pub text: String,
+    /// The key of the configuration that says where it is.
+    pub key: &'static str,
     /// Whether that the cover was opened is among it, for want of which the door would open again.
     pub unlocks: bool,
 }
@@ -62,18 +84,18 @@ pub struct Forgotten {
 /// two lie beside the folder, which may be on another medium than the folder itself.
 #[must_use]
 pub fn forgotten(config: &LogConfig, contact: bool) -> Vec<Forgotten> {
-    let mounts = mounts(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
+    let mounts = Mounts::of_this_process();
     let beside = |file: PathBuf| file.parent().map(Path::to_owned);
     let places = [
-        ("the records", Some(config.folder.clone())),
-        ("the log's key", key::path(config).ok().and_then(beside)),
+        (RECORDS, Some(config.folder.clone())),
+        (KEY, key::path(config).ok().and_then(beside)),
         (COVER, contact.then(|| tamper::marker(&config.folder)).and_then(beside)),
     ];
-    let mut lost: Vec<(String, PathBuf, Vec<&str>)> = Vec::new();
+    let mut lost: Vec<(Memory, PathBuf, Vec<&str>)> = Vec::new();
     for (what, place) in places {
         let Some(place) = place else { continue };
         let there = files::nearest(&place).ok().and_then(|there| there.canonicalize().ok());
-        let Some(memory) = there.and_then(|there| forgets_by(&there, &mounts)) else { continue };
+        let Some(memory) = there.and_then(|there| mounts.forget(&there)) else { continue };
         match lost.iter_mut().find(|(known, ..)| *known == memory) {
             Some((.., all)) => all.push(what),
             None => lost.push((memory, place, vec![what])),
@@ -81,37 +103,92 @@ pub fn forgotten(config: &LogConfig, contact: bool) -> Vec<Forgotten> {
     }
     lost.into_iter()
         .map(|(memory, place, all)| Forgotten {
-            text: format!(
-                "{} is in memory ({memory}): {} are forgotten with the power; mount a partition of the card there",
-                place.display(),
-                all.join(", ")
-            ),
+            text: memory.tell(&place, &all),
+            key: if all == [KEY] && config.key_file.is_some() { "log.key_file" } else { "log.folder" },
             unlocks: all.contains(&COVER),
         })
         .collect()
 }
 
-fn mounts(mountinfo: &str) -> Vec<Mount> {
-    mountinfo.lines().filter_map(Mount::parse).collect()
+/// Why the files of a folder do not last.
+#[derive(Debug, PartialEq, Eq)]
+enum Memory {
+    /// They are in this file system, which is in memory.
+    Surely(String),
+    /// They are in an overlay whose own files are where nobody can look: so a board is left whose root is made read-only.
+    Perhaps(String),
 }
 
-/// In which memory a folder's files are; `None` where they last, or where nobody can tell.
-fn forgets_by(folder: &Path, mounts: &[Mount]) -> Option<String> {
-    // Of several at one place the last hides the others.
-    let of =
-        |path: &Path| mounts.iter().filter(|m| path.starts_with(&m.point)).max_by_key(|m| m.point.components().count());
-    let mount = of(folder)?;
-    if IN_MEMORY.contains(&mount.kind.as_str()) {
-        return Some(format!("{} at {}", mount.kind, mount.point.display()));
+impl Memory {
+    fn tell(&self, place: &Path, all: &[&str]) -> String {
+        let (place, what) = (place.display(), all.join(", "));
+        let are = if all.len() == 1 { "is" } else { "are" };
+        let remedy = "mount a partition of the card there";
+        match self {
+            Self::Surely(memory) => {
+                let are = if all == [RECORDS] { "are" } else { are };
+                format!("{place} is in memory ({memory}): {what} {are} forgotten with the power; {remedy}")
+            }
+            Self::Perhaps(overlay) => format!(
+                "{place} is in {overlay}, which cannot be seen from here: where that is memory, as with a read-only root, {what} will be forgotten with the power; {remedy}"
+            ),
+        }
     }
-    let upper = mount.options.split(',').find_map(|option| option.strip_prefix("upperdir="))?;
-    let kept = of(Path::new(upper)).filter(|kept| IN_MEMORY.contains(&kept.kind.as_str()))?;
-    Some(format!(
-        "an overlay over {}, whose files are in {} at {}",
-        mount.point.display(),
-        kept.kind,
-        kept.point.display()
-    ))
+}
+
+/// What is mounted, and how it is found out which of it a folder is in.
+struct Mounts {
+    all: Vec<Mount>,
+    /// The number of the mount that a folder is in, as the kernel says: by its path alone one that lies hidden below another could be
+    /// taken for it.
+    id: fn(&Path) -> Option<u64>,
+}
+
+impl Mounts {
+    fn of_this_process() -> Self {
+        Self::parse(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(), mount_id)
+    }
+
+    fn parse(mountinfo: &str, id: fn(&Path) -> Option<u64>) -> Self {
+        Self { all: mountinfo.lines().filter_map(Mount::parse).collect(), id }
+    }
+
+    /// The mount that a folder is in.
+    fn of(&self, folder: &Path) -> Option<&Mount> {
+        let by_kernel = (self.id)(folder).and_then(|id| self.all.iter().find(|mount| mount.id == id));
+        // Of several at one place the last hides the others.
+        let above = self.all.iter().filter(|mount| folder.starts_with(&mount.point));
+        by_kernel.or_else(|| above.max_by_key(|mount| mount.point.components().count()))
+    }
+
+    /// In which memory a folder's files are, or may be; `None` where they last.
+    fn forget(&self, folder: &Path) -> Option<Memory> {
+        let mut mount = self.of(folder)?;
+        if mount.is_in_memory() {
+            return Some(Memory::Surely(format!("{} at {}", mount.kind, mount.point.display())));
+        }
+        // An overlay may lie on another one.
+        for _ in 0..self.all.len() {
+            let upper = mount.upper()?;
+            let overlay = format!("an overlay over {}, whose files are in", mount.point.display());
+            let kept = self.of(&upper).filter(|_| upper.is_absolute());
+            match kept {
+                Some(kept) if kept.is_in_memory() => {
+                    return Some(Memory::Surely(format!("{overlay} {} at {}", kept.kind, kept.point.display())));
+                }
+                Some(kept) if upper.is_dir() => mount = kept,
+                _ => return Some(Memory::Perhaps(format!("{overlay} {}", upper.display()))),
+            }
+        }
+        None
+    }
+}
+
+/// The number of the mount that a folder is in, from what the kernel says about it once it is open (proc_pid_fdinfo(5)).
+fn mount_id(folder: &Path) -> Option<u64> {
+    let open = rustix::fs::open(folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", open.as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -134,28 +211,84 @@ mod tests {
 33 30 179:3 / /data rw - ext4 /dev/mmcblk0p3 rw
 ";
 
+    /// As a table of mounts says it, without a kernel that could be asked.
+    fn forget(folder: &str, mountinfo: &str) -> Option<Memory> {
+        Mounts::parse(mountinfo, |_| None).forget(Path::new(folder))
+    }
+
+    fn surely(memory: &str) -> Option<Memory> {
+        Some(Memory::Surely(memory.into()))
+    }
+
     #[test]
     fn a_folder_in_memory_is_told_apart_from_one_on_a_card() {
-        let forgets = |folder: &str| forgets_by(Path::new(folder), &mounts(CARD));
         for lasting in ["/var/log/agegate", "/srv/the log/agegate", "/var/tmp/log", "/runner"] {
-            assert_eq!(forgets(lasting), None, "{lasting}");
+            assert_eq!(forget(lasting, CARD), None, "{lasting}");
         }
-        assert_eq!(forgets("/run/agegate").as_deref(), Some("tmpfs at /run"));
+        assert_eq!(forget("/run/agegate", CARD), surely("tmpfs at /run"));
     }
 
     #[test]
     fn what_an_overlay_keeps_in_memory_is_told() {
-        let forgets = |folder: &str, info: &str| forgets_by(Path::new(folder), &mounts(info));
         let told = "an overlay over /, whose files are in tmpfs at /media/root-rw";
-        assert_eq!(forgets("/var/log/agegate", OVERLAY).as_deref(), Some(told));
-        assert_eq!(forgets("/data/agegate", OVERLAY), None);
-        // A container's overlay lies on a disk, which is not to be seen from within.
-        let container = "30 1 0:26 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/var/lib/docker/u,workdir=/w\n";
-        assert_eq!(forgets("/var/log/agegate", container), None);
+        assert_eq!(forget("/var/log/agegate", OVERLAY), surely(told));
+        assert_eq!(forget("/data/agegate", OVERLAY), None);
+    }
+
+    #[test]
+    fn an_overlay_whose_files_cannot_be_seen_may_keep_them_in_memory() {
+        // What the first program of a board mounts is out of sight once the root is changed; so is a container's disk, a folder whose
+        // name is relative to nobody knows what, and one that was unmounted while in use.
+        for upper in ["/upper/data", "/var/lib/docker/u", "upper", "/rw/a\\054b"] {
+            let line =
+                format!("30 1 0:26 / / rw - overlay overlay rw,lowerdir=/lower,upperdir={upper},workdir=/upper/work\n");
+            let Some(Memory::Perhaps(overlay)) = forget("/var/log/agegate", &line) else { panic!("{upper}") };
+            assert!(overlay.starts_with("an overlay over /, whose files are in "), "{overlay}");
+        }
+    }
+
+    #[test]
+    fn an_overlay_on_a_card_lasts_and_one_on_another_in_memory_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let upper = folder.path().display();
+        let overlay = format!("31 30 0:27 / /data rw - overlay overlay rw,lowerdir=/l,upperdir={upper},workdir=/w\n");
+        let card = format!("30 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n{overlay}");
+        assert_eq!(forget("/data/log", &card), None);
+        let below = "30 1 0:26 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/media/rw/u,workdir=/w\n32 30 0:28 / /media/rw rw - tmpfs tmpfs rw\n";
+        assert_eq!(
+            forget("/data/log", &format!("{below}{overlay}")),
+            surely("an overlay over /, whose files are in tmpfs at /media/rw")
+        );
+    }
+
+    #[test]
+    fn the_kernel_says_which_of_two_mounts_at_a_path_a_folder_is_in() {
+        // A card at /mnt/sub/log was there before a file system in memory was mounted over /mnt/sub.
+        let hidden = "30 1 179:2 / / rw - ext4 a rw\n31 30 179:3 / /mnt/sub/log rw - ext4 b rw\n32 30 0:27 / /mnt/sub rw - tmpfs c rw\n";
+        assert_eq!(Mounts::parse(hidden, |_| Some(32)).forget(Path::new("/mnt/sub/log")), surely("tmpfs at /mnt/sub"));
+        assert_eq!(Mounts::parse(hidden, |_| Some(31)).forget(Path::new("/mnt/sub/log")), None);
+        let folder = tempfile::tempdir().unwrap();
+        let here = Mounts::of_this_process();
+        let id = mount_id(folder.path()).unwrap();
+        assert!(here.all.iter().any(|mount| mount.id == id), "the kernel's number is in its own table");
+    }
+
+    #[test]
+    fn what_is_lost_is_told_in_a_sentence() {
+        let memory = Memory::Surely("tmpfs at /run".into());
+        for (all, expected) in [
+            (&[KEY][..], "the log's key is forgotten"),
+            (&[RECORDS], "the records are forgotten"),
+            (&[COVER], "that the cover was opened is forgotten"),
+            (&[RECORDS, KEY], "the records, the log's key are forgotten"),
+        ] {
+            let told = memory.tell(Path::new("/run/agegate"), all);
+            assert!(told.contains(expected), "{told}");
+        }
     }
 
     #[test]
     fn lines_that_are_none_say_nothing() {
-        assert_eq!(forgets_by(Path::new("/a"), &mounts("\n30\n30 1 0:26 / - \n\u{fffd} - tmpfs\n")), None);
+        assert_eq!(forget("/a", "\n30\n30 1 0:26 / - \n\u{fffd} - tmpfs\n"), None);
     }
 }

@@ -106,7 +106,7 @@ fn tell_notes(config: &Config) {
 fn open_log(config: &Config) -> Result<AuditLog, ConfigError> {
     let log = AuditLog::open(&config.log).map_err(|error| of_log(config, error))?;
     for forgotten in medium::forgotten(&config.log, config.inputs.tamper.is_some()) {
-        log::warn!("log.folder: {}", forgotten.text);
+        log::warn!("{}: {}", forgotten.key, forgotten.text);
     }
     Ok(log)
 }
