@@ -80,6 +80,29 @@ fn another_pin_is_driven_before_the_old_one_is_released() {
 }
 
 #[test]
+fn another_key_of_the_same_log_and_another_name_of_its_mark_need_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config_with_an_adult(folder.path(), "");
+    let mut daemon = Daemon::start(&["run"], &config);
+    daemon.wait_for("agegate 0.1.0 runs");
+    rewrite(folder.path(), "[log]", "[log]\nkey_file = \"other.key\"");
+    daemon.signal("-HUP");
+    daemon.wait_for("the key of a log is taken at the start: restart the gate for another `log.key_file`");
+    assert!(!folder.path().join("other.key").exists());
+    // The same folder by another name, with its own key named: the log goes on. Once the cover was opened, its mark bears the old name.
+    std::os::unix::fs::symlink("log", folder.path().join("called")).unwrap();
+    rewrite(folder.path(), "key_file = \"other.key\"", "key_file = \"log.key\"");
+    rewrite(folder.path(), &format!("folder = {:?}", folder.path().join("log")), "folder = \"called\"");
+    daemon.signal("-HUP");
+    daemon.wait_for("configuration read anew");
+    rewrite(folder.path(), "folder = \"called\"", "folder = \"log\"");
+    std::fs::write(folder.path().join("called.tampered"), "").unwrap();
+    daemon.signal("-HUP");
+    daemon.wait_for("what says that the cover was opened lies beside the log's folder");
+    daemon.kill();
+}
+
+#[test]
 fn a_pin_that_cannot_be_had_changes_nothing_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = locked(folder.path(), "open_seconds = 1.0");

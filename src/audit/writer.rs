@@ -13,6 +13,7 @@ use std::{
 };
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use rustix::fs::Access;
 
 use super::{
     AuditError, Event, HEAD, Record,
@@ -88,13 +89,17 @@ impl AuditLog {
     pub fn probe(config: &LogConfig) -> Result<String, AuditError> {
         let folder = &config.folder;
         let existing = files::nearest(folder)?;
-        let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+        let writable = rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK);
         writable.map_err(|e| AuditError::io(existing, "writing to the folder")(e.into()))?;
         let key_path = key::path(config)?;
-        if let Some(place) = key_path.parent().filter(|place| !folder.starts_with(place) && !place.is_dir()) {
-            return Err(AuditError::io(place, "looking for the folder of the key")(ErrorKind::NotFound.into()));
-        }
         let found = key::find(&key_path)?;
+        if !matches!(found, key::Found::InUse(_)) {
+            // Its folder is not made, but where it is one above the log's.
+            let place = key_path.parent().unwrap_or(Path::new("/"));
+            let place = if folder.starts_with(place) { files::nearest(place)? } else { place };
+            let may = rustix::fs::access(place, Access::WRITE_OK | Access::EXEC_OK);
+            may.map_err(|e| AuditError::io(&key_path, "making the key in its folder")(e.into()))?;
+        }
         let known = !matches!(found, key::Found::Nothing);
         let key = match found {
             key::Found::InUse(key) => Some(key),
@@ -104,10 +109,15 @@ impl AuditLog {
             let lost = if key.is_some() { "; there is a key, so there was a log, which is lost" } else { "" };
             return Ok(format!("{} will be made{lost}", folder.display()));
         }
-        Head::read(&folder.join(HEAD))?;
+        let head = folder.join(HEAD);
+        Head::read(&head)?;
         let files = files::list(folder)?;
         for path in &files {
             files::open(path, For::Reading)?;
+        }
+        for written in [head, lock::path(folder)].iter().chain(files.last()).filter(|path| path.exists()) {
+            let may = rustix::fs::access(written, Access::READ_OK | Access::WRITE_OK);
+            may.map_err(|e| AuditError::io(written, "opening")(e.into()))?;
         }
         let tail = Tail::find(&files, None, key.as_ref())?;
         if tail.is_keyed() && !known {

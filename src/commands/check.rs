@@ -211,8 +211,11 @@ fn door_unit(list: &mut List, config: &Config, neighbours: &Neighbours) {
                 .of(key, line::output(key, &output).map(|_| format!("line {} of {:?}, off", output.line, output.chip))),
         }
     }
-    if tamper::is_there(&tamper::marker(&config.log.folder)) {
+    let marker = tamper::marker(&config.log.folder);
+    if tamper::is_there(&marker) {
         list.bad("cover", "it was opened: nothing opens until `agegate reset-tamper`");
+    } else if let (true, Err(error)) = (config.inputs.tamper.is_some(), tamper::can_be_marked(&marker)) {
+        list.bad("cover", &config.unusable("log.folder", error).to_string());
     }
 }
 

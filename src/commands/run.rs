@@ -14,7 +14,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    audit::{Act, ActReason, AuditLog, medium},
+    audit::{Act, ActReason, AuditLog, key, medium},
     camera::{self, capture::Capture},
     cli::RunArgs,
     config::{CameraSource, Config, ConfigError, LivenessMode, StartMode},
@@ -115,6 +115,10 @@ fn open_log(config: &Config) -> Result<AuditLog, ConfigError> {
 fn build(config: &Config, judge: Judge, path: &Path) -> Result<(Gate, Arc<RunFile>), Box<dyn std::error::Error>> {
     // The log first: only one gate at a time can have it, and a second one must not touch the pin of the first.
     let log = open_log(config)?;
+    if config.inputs.tamper.is_some() {
+        let marked = tamper::can_be_marked(&tamper::marker(&config.log.folder));
+        marked.map_err(|error| config.unusable("log.folder", error))?;
+    }
     let run_file = Arc::new(RunFile::claim(path, config)?);
     // A simulated relay has a keeper too: what is tried without a pin is the same as with one.
     let door = KeeperDoor::start(Path::new(THIS_PROGRAM), &config.relay, Arc::clone(&run_file))?;
@@ -163,10 +167,13 @@ fn reload(
         return Err("the lines of [inputs] and [outputs] are taken at the start: restart the gate for others".into());
     }
     run_file.taken(&next).map_err(|e| said(&e))?;
-    let same_folder = (&next.log.folder, &next.log.key_file) == (&old.log.folder, &old.log.key_file);
-    if next.log.folder != old.log.folder
-        && (old.inputs.tamper.is_some() || tamper::is_there(&tamper::marker(&old.log.folder)))
-    {
+    let same_folder = same_place(&next.log.folder, &old.log.folder);
+    let keys = (key::path(&next.log), key::path(&old.log));
+    if same_folder && !matches!(&keys, (Ok(next), Ok(old)) if same_file(next, old)) {
+        return Err("the key of a log is taken at the start: restart the gate for another `log.key_file`".into());
+    }
+    let (mark, before) = (tamper::marker(&next.log.folder), tamper::marker(&old.log.folder));
+    if !same_file(&mark, &before) && (old.inputs.tamper.is_some() || tamper::is_there(&before)) {
         return Err(
             "what says that the cover was opened lies beside the log's folder: restart the gate for another one".into(),
         );
@@ -205,6 +212,18 @@ fn reload(
         log::warn!("{error}");
     }
     Ok(next)
+}
+
+/// Whether two paths lead to one folder, however they are written.
+fn same_place(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
+}
+
+/// Whether two paths name one file, which need not be there: its name, and the folder that this is in.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let folder = |file: &Path| file.parent().map(Path::to_owned).unwrap_or_default();
+    one.file_name() == other.file_name() && same_place(&folder(one), &folder(other))
 }
 
 /// What a configuration needs that takes long to make: the models load in a thread of their own, while the gate goes on.

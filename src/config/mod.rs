@@ -311,6 +311,7 @@ mod tests {
                 "[camera]\ncommand = [\"a\", \"b\"\nrate = 5\n",
                 "line 2: what begins with command = [\"a\", \"b\" does not end as it should: line 3: ",
             ),
+            ("[camera]\n# a\u{1b}[2J comment\n", "line 2: invalid comment character"),
             ("[camera]\npath: \"frames\"  # c = d", "line 2: expected path = \"frames\"  # c = d, with `=`"),
         ] {
             let message = error(text);
@@ -341,9 +342,19 @@ mod tests {
         for key in ["log.key", "key", "logs/key", "log/../key"] {
             assert!(!refused("log", key), "{key}");
         }
-        let mark = "[log]\nfolder = \"log\"\nkey_file = \"./log.tampered\"\n";
-        let message = Config::parse(mark, &folder.path().join("gate.toml")).unwrap_err().to_string();
-        assert!(message.contains("line 3") && message.contains("says that the cover was opened"), "{message}");
+        // The mark has the name by which the folder is called, and lies where that leads.
+        std::fs::create_dir(folder.path().join("there")).unwrap();
+        std::os::unix::fs::symlink("there", folder.path().join("called")).unwrap();
+        for (log, key) in [("log", "./log.tampered"), ("called", "called.tampered"), ("link/log", "log.tampered")] {
+            let text = format!("[log]\nfolder = \"{log}\"\nkey_file = \"{key}\"\n");
+            let message = Config::parse(&text, &folder.path().join("gate.toml")).unwrap_err().to_string();
+            assert!(message.contains("line 3") && message.contains("says that the cover was opened"), "{message}");
+        }
+        for key in ["keys/", "keys/..", "/"] {
+            let text = format!("[log]\nfolder = \"log\"\nkey_file = \"{key}\"\n");
+            let message = Config::parse(&text, &folder.path().join("gate.toml")).unwrap_err().to_string();
+            assert!(message.contains("line 3") && message.contains("ends with the name of a file"), "{message}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What no single value shows: settings that contradict each other, and settings with which nobody could ever get in.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Component, Path, PathBuf},
+};
 
 use super::{
     error::{Fault, cut},
@@ -30,9 +33,12 @@ fn recording(config: &Config, faults: &mut Vec<Fault>) {
 pub(super) fn key_among_records(config: &Config) -> Option<Fault> {
     let key = config.log.key_file.as_deref()?;
     let (file, folder) = (real(key), real(&config.log.folder));
-    let expected = if file.starts_with(&folder) {
+    let names_a_file = key.file_name().is_some() && !key.as_os_str().as_bytes().ends_with(b"/");
+    let expected = if !names_a_file {
+        "a path that ends with the name of a file, or no `key_file`: then it lies beside the log's folder"
+    } else if file.starts_with(&folder) {
         "a file outside of the log's folder, or no `key_file`: then it lies beside the folder"
-    } else if file == tamper::marker(&folder) {
+    } else if file == real(&tamper::marker(&config.log.folder)) {
         "another name, or no `key_file`: a file of this name says that the cover was opened"
     } else {
         return None;

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use crate::audit::AlarmChange;
+use rustix::fs::Access;
+
+use crate::audit::{AlarmChange, files};
 
 /// How often the file is looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -23,6 +25,23 @@ pub fn marker(log_folder: &Path) -> PathBuf {
     let mut name = log_folder.file_name().unwrap_or_default().to_owned();
     name.push(".tampered");
     log_folder.with_file_name(name)
+}
+
+/// Whether the file can be made when it has to be: without it a start after an opened cover would know of nothing.
+///
+/// # Errors
+/// Why not.
+pub fn can_be_marked(marker: &Path) -> std::io::Result<()> {
+    let not = |error: &dyn std::fmt::Display| {
+        let file = marker.display();
+        std::io::Error::other(format!(
+            "{file}: that the cover was opened could not be kept there: {error}; expected a folder that the gate may write to"
+        ))
+    };
+    // Folders that are missing are made with that of the log.
+    let folder = files::nearest(marker.parent().unwrap_or(Path::new("."))).map_err(|error| not(&error))?;
+    let may = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    may.map_err(|error| not(&std::io::Error::from(error)))
 }
 
 /// The cover and what is known of it.
@@ -126,6 +145,11 @@ fn nothing_stands_there(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
+/// Whether a file holds what a gate writes into it, or the beginning of that, for want of room.
+fn is_mark(marker: &Path, length: u64) -> bool {
+    length <= TEXT.len() as u64 && std::fs::read(marker).is_ok_and(|text| TEXT.as_bytes().starts_with(&text))
+}
+
 /// Removes the file; whether there was one.
 ///
 /// # Errors
@@ -134,7 +158,9 @@ pub fn reset(marker: &Path) -> std::io::Result<bool> {
     match marker.symlink_metadata() {
         Err(error) if nothing_stands_there(&error) => return Ok(false),
         Err(error) => return Err(error),
-        Ok(meta) if !meta.is_file() => return Err(std::io::Error::other("this is no file that a gate made")),
+        Ok(meta) if !meta.is_file() || !is_mark(marker, meta.len()) => {
+            return Err(std::io::Error::other("this is no file that a gate made"));
+        }
         Ok(_) => {}
     }
     std::fs::remove_file(marker)?;
@@ -215,5 +241,22 @@ mod tests {
         std::os::unix::fs::symlink("/nowhere", &file).unwrap();
         assert!(Tamper::new(file.clone(), true).tampered());
         assert!(reset(&file).is_err() && file.symlink_metadata().is_ok());
+        std::fs::remove_file(&file).unwrap();
+        // Such as the log's key, in a gate that was told to keep it there.
+        std::fs::write(&file, "agegate-log-key 1 00").unwrap();
+        assert!(Tamper::new(file.clone(), true).tampered());
+        assert!(reset(&file).is_err() && file.exists());
+        std::fs::write(&file, &TEXT[..20]).unwrap();
+        assert!(reset(&file).unwrap(), "a mark for which there was no more room is one");
+    }
+
+    #[test]
+    fn a_mark_that_could_not_be_made_is_told_before_it_is_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        can_be_marked(&marker(&folder.path().join("log"))).unwrap();
+        can_be_marked(&folder.path().join("made/later/log.tampered")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let told = can_be_marked(&folder.path().join("file/log.tampered")).unwrap_err().to_string();
+        assert!(told.contains("file/log.tampered: that the cover was opened could not be kept there"), "{told}");
     }
 }
