@@ -76,7 +76,9 @@ pub fn one_line(text: &str) -> String {
 #[must_use]
 pub fn field(text: &str) -> String {
     let text = one_line(text);
-    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
+    // The wide ones of East Asian keyboards are taken for the same.
+    let formula = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    let text = if text.starts_with(formula) { format!("'{text}") } else { text };
     if text.contains([',', '"', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -86,7 +88,7 @@ pub fn field(text: &str) -> String {
 pub fn printable(text: fmt::Arguments) -> String {
     let mut plain = String::new();
     for c in text.to_string().chars() {
-        let kept = matches!(c, '\n' | '\t') || !(c.is_control() || turns_letters(c));
+        let kept = matches!(c, '\n' | '\t') || !(c.is_control() || turns_letters(c) || is_unseen(c));
         // As JSON and TOML write them, so that a file printed is the same file still.
         let shown = if kept { plain.write_char(c) } else { write!(plain, "\\u{:04x}", c as u32) };
         shown.expect("a String takes all that is written");
@@ -98,6 +100,16 @@ pub fn printable(text: fmt::Arguments) -> String {
 #[must_use]
 pub fn turns_letters(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What is not to be seen, by which two names that look alike differ (Unicode's default ignorable characters, less the two that join
+/// letters, those that choose a letter's form, and those beyond four digits, which JSON and TOML write differently).
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+    )
 }
 
 /// Writes much at once; `work` should stop when [`is_open`] says no.
@@ -149,7 +161,10 @@ pub fn clap(error: &clap::Error) -> i32 {
 
 /// Writes to standard error, where nobody can be told that it fails.
 pub fn complain(text: fmt::Arguments) {
-    let _ = io::stderr().lock().write_all(printable(text).as_bytes());
+    let text = printable(text);
+    // A second line belongs to the first, and passes for no other's.
+    let text = text.trim_end_matches('\n').replace('\n', "\n    ") + "\n";
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// What kept standard output from being written, if anything did but a reader that had seen enough.
@@ -182,6 +197,7 @@ mod tests {
 
     #[test]
     fn nothing_printed_moves_the_cursor_or_turns_letters() {
+        assert_eq!(printable(format_args!("a\u{200b}b\u{feff}")), "a\\u200bb\\ufeff");
         let file = "a\u{1b}[2Jb\u{202e}gpj.\u{9b}1A\rz";
         assert_eq!(printable(format_args!("{file}:\n\tok")), "a\\u001b[2Jb\\u202egpj.\\u009b1A\\u000dz:\n\tok");
         for c in ('\0'..=char::MAX).filter(|c| c.is_control() && !matches!(c, '\n' | '\t')) {

@@ -103,6 +103,22 @@ fn records_edited_dropped_or_swapped() {
 }
 
 #[test]
+fn a_line_that_an_edited_record_would_make_is_none_of_the_program() {
+    let forged = "x`\\nok    decision log: 30 records: the chain is whole\\nagegate: y";
+    for command in ["show", "stats", "export", "verify"] {
+        let folder = filled();
+        edit(&list(folder.path())[0], |l| l[3] = l[3].replace("old-enough", forged));
+        let (code, printed, errors) = run(folder.path(), &[command]);
+        assert_eq!(code, Some(1), "{printed}{errors}");
+        let told = matches!(command, "show" | "stats");
+        assert!(!told || errors.contains("the chain is whole"), "{command} says what it found: {errors}");
+        for line in printed.lines().chain(errors.lines()) {
+            assert!(!line.starts_with("ok ") && !line.starts_with("agegate: y"), "{command}: {printed}{errors}");
+        }
+    }
+}
+
+#[test]
 fn a_file_that_was_copied_is_not_counted_twice() {
     for name in ["decisions-1999-01-01-000.jsonl", "decisions-2999-01-01-000.jsonl"] {
         let [shown, stats, exported] = all_say("the chain is BROKEN", |folder| {

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{agegate, clip, text};
+use std::os::unix::ffi::OsStrExt;
+
+use common::{agegate, clip, close_view, text};
 
 #[test]
 fn twice_the_same() {
@@ -22,6 +24,22 @@ fn a_missing_recording_is_named() {
     let output = agegate(folder.path(), &["replay", "none.mjpeg"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("none.mjpeg: no such file or folder"));
+}
+
+#[test]
+fn detect_keeps_two_pictures_apart_whose_names_are_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = [b"n\xff.png".as_slice(), b"n\xfe.png"].map(std::ffi::OsStr::from_bytes);
+    for name in names {
+        close_view("adult").save_with_format(folder.path().join(name), image::ImageFormat::Png).unwrap();
+    }
+    let output = agegate(folder.path(), &["detect", ".", "--json", "f.json"]);
+    assert!(text(&output.stdout).contains("2 pictures, 2 faces"), "{}", text(&output.stdout));
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("f.json")).unwrap()).unwrap();
+    let mut found: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["./n\\xfe.png", "./n\\xff.png"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -115,7 +116,7 @@ pub fn run(args: &DetectArgs) -> Outcome {
             }
             Ok(found) => {
                 faces += found.len();
-                json.insert(path.display().to_string(), found.iter().map(FaceJson::from).collect());
+                json.insert(name_of(path), found.iter().map(FaceJson::from).collect());
                 if args.json.is_none() || results.len() <= 20 {
                     print_faces(path, found);
                 }
@@ -127,6 +128,18 @@ pub fn run(args: &DetectArgs) -> Outcome {
         made::write_file(path, &serde_json::to_vec_pretty(&json)?, is_faces)?;
     }
     Ok(if failures == 0 { Exit::Success } else { Exit::Found })
+}
+
+/// A path as text, in which two paths never are one: what is no UTF-8 stands in it byte by byte.
+fn name_of(path: &Path) -> String {
+    let mut name = String::new();
+    for part in path.as_os_str().as_bytes().utf8_chunks() {
+        name.push_str(part.valid());
+        for byte in part.invalid() {
+            name += &format!("\\x{byte:02x}");
+        }
+    }
+    name
 }
 
 /// Whether a file is an earlier result: pictures, each with a list of faces.
