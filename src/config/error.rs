@@ -294,7 +294,10 @@ fn slip(line: &str, rest: &str, message: &str) -> String {
 }
 
 fn in_parsers_words(code: &str, message: &str) -> String {
-    format!("{}: {message}", cut(code))
+    match cut(code) {
+        code if code.is_empty() => message.to_owned(),
+        code => format!("{code}: {message}"),
+    }
 }
 
 /// What a message shows of a text, which may be of any length.

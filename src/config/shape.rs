@@ -26,9 +26,15 @@ pub(super) fn misfit(text: &str, file: File) -> Option<(usize, String)> {
     let root = DeTable::parse(text).ok()?;
     let mut walk = Walk { text, file, found: Vec::new() };
     walk.table(root.get_ref(), "");
+    if walk.found.is_empty() && file == File::Configuration {
+        walk.whole_policy(root.get_ref());
+    }
     let (at, message) = walk.found.into_iter().min_by_key(|(at, _)| *at)?;
     Some((line_of(text, at), message))
 }
+
+/// Keys without which a policy is none.
+const REQUIRED: [&str; 3] = ["threshold_age", "challenge_age", "confidence"];
 
 struct Walk<'t> {
     text: &'t str,
@@ -64,6 +70,16 @@ impl Walk<'_> {
                 let said = self.unknown(above, name);
                 self.found.push((at, said));
             }
+        }
+    }
+
+    /// A policy in a configuration, of which a table inside it alone may be written: what it lacks is its own.
+    fn whole_policy(&mut self, root: &DeTable<'_>) {
+        let Some((name, policy)) = root.iter().find(|(name, _)| name.get_ref() == "policy") else { return };
+        let (at, Some(policy)) = (name.span().start, policy.get_ref().as_table()) else { return };
+        if let Some(lacking) = REQUIRED.iter().find(|key| !policy.contains_key(**key)) {
+            let all = REQUIRED.map(|key| format!("`{key}`")).join(", ");
+            self.found.push((at, format!("`policy` lacks `{lacking}`; expected a whole policy in [policy]: {all}")));
         }
     }
 
@@ -318,6 +334,26 @@ mod tests {
         let message = load_policy(file.path()).unwrap_err().to_string();
         assert!(
             message.contains("a policy has no key `livenes`; it has ") && message.contains(", and a table [liveness]"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_a_policy_lacks_is_told_as_lacking_in_it() {
+        let whole = [("threshold_age", "18"), ("challenge_age", "25"), ("confidence", "0.9")];
+        assert_eq!(whole.map(|(key, _)| key), super::REQUIRED);
+        for lacking in super::REQUIRED {
+            let lines: String = whole
+                .iter()
+                .filter(|(key, _)| *key != lacking)
+                .map(|(key, value)| format!("{key} = {value}\n"))
+                .collect();
+            let message = error(&format!("[policy]\n{lines}"));
+            assert!(message.contains(&format!("`policy` lacks `{lacking}`")), "{message}");
+        }
+        let message = error("\n[policy.liveness]\nconfidence = 0.9\n");
+        assert!(
+            message.contains("line 2: `policy` lacks `threshold_age`; expected a whole policy in [policy]"),
             "{message}"
         );
     }

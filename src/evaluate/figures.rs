@@ -254,6 +254,10 @@ fn largest_gap(parts: &[Part]) -> Option<Gap> {
     let counted: Vec<&Part> = parts.iter().filter(|p| p.images >= 20).collect();
     let worst = counted.iter().max_by(|a, b| mae(a).partial_cmp(&mae(b)).unwrap_or(std::cmp::Ordering::Equal))?;
     let best = counted.iter().min_by(|a, b| mae(a).partial_cmp(&mae(b)).unwrap_or(std::cmp::Ordering::Equal))?;
+    // Of one group there is none.
+    if counted.len() < 2 {
+        return None;
+    }
     Some(Gap { worst: worst.name.clone(), best: best.name.clone(), years: mae(worst)? - mae(best)? })
 }
 
