@@ -65,7 +65,7 @@ pub enum Command {
     Setup(SetupArgs),
     /// Help whoever mounts the camera: where the face is, its size, light, sharpness and turn, as words and as a box.
     Aim(AimArgs),
-    /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: `run` would not start.
+    /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: `run` would not start, or lets nobody in until something is done.
     Check(CheckArgs),
     /// Read the decision log.
     Log(LogArgs),
@@ -348,7 +348,7 @@ pub struct DatasetArgs {
     /// More pictures of living people, beside the attacks. May be given several times.
     #[arg(long, value_name = "DIR")]
     pub live: Vec<PathBuf>,
-    /// Take the settings of visits and of picture quality from this configuration; default: the built-in ones.
+    /// Take the settings of visits and of picture quality, and the score that a face must reach, from this configuration; default: the built-in ones.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

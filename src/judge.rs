@@ -95,18 +95,6 @@ pub struct Judge {
     metered: bool,
 }
 
-/// By what and above which score faces are found, where that may be fewer companions than the shipped detector finds at its own score, which
-/// a policy's figures rest on.
-fn otherwise_detected(config: &Config, detector: &Detector, score: f32) -> Result<Option<String>, ModelError> {
-    let shipped = match &config.models.detector {
-        None => None,
-        Some(_) => Some(Detector::load_for(None, config.models.runtime)?),
-    };
-    let shipped = shipped.as_ref().unwrap_or(detector);
-    let same = shipped.identity() == detector.identity() && score <= shipped.shipped_score();
-    Ok((!same).then(|| format!("{} at {score}", detector.identity())))
-}
-
 /// The part of the picture whose faces count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Region([f32; 4]);
@@ -194,7 +182,7 @@ impl Judge {
         };
         let score = config.models.detector_score.unwrap_or_else(|| detector.shipped_score());
         let tracker = VisitTracker::new(config.visit.settings(), policy.clone());
-        let detected = otherwise_detected(config, &detector, score)?;
+        let detected = detector.found_by(score)?;
         let models =
             Models { age: &found, detector: detected, liveness: liveness.as_ref().map(|m| m.identity().to_string()) };
         let in_force = MeasuredWith::now(&policy, &models, &config.visit, config.camera.rate, &config.quality);

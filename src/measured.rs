@@ -8,6 +8,7 @@ use crate::{
     evaluate::statistics::share_of_weight,
     policy::{LivenessPolicy, Policy},
     quality::QualityLimits,
+    vision::FoundBy,
 };
 
 /// The figures under which a policy was chosen, as `agegate calibrate` found them. Shares are of people, 0 to 1; a person
@@ -60,7 +61,7 @@ pub struct PolicyEvidence {
 
 impl PolicyEvidence {
     /// What no measurement can have given: figures that somebody has written.
-    fn contradiction(&self) -> Option<String> {
+    pub(crate) fn contradiction(&self) -> Option<String> {
         if self.false_accept > self.false_accept_high || self.false_accept_high >= self.max_false_accept {
             let (share, high, bound) = (self.false_accept, self.false_accept_high, self.max_false_accept);
             return Some(format!(
@@ -76,13 +77,55 @@ impl PolicyEvidence {
         if people > minors {
             return Some(format!("`false_accept_people` {people} are more than `minors` {minors}"));
         }
+        if self.minors + self.adults > self.pictures || self.asked_to_live > self.pictures {
+            let (minors, adults, asked) = (self.minors, self.adults, self.asked_to_live);
+            return Some(format!(
+                "`minors` {minors}, `adults` {adults} and `asked_to_live` {asked} are more people than `pictures` {}",
+                self.pictures
+            ));
+        }
         no_interval("false_accept", self.false_accept, self.false_accept_high, people)
+            .or_else(|| self.parts_contradict())
+    }
+
+    /// What is wrong between the shares of all and those of the parts: by age, by group, by source.
+    fn parts_contradict(&self) -> Option<String> {
+        let band = |b: &BandShare| {
+            no_interval("share", b.share, b.high, b.people).map(|wrong| format!("of {}: {wrong}", b.ages))
+        };
+        let group = |g: &GroupShare| {
+            let (share, high) = (g.false_accept?, g.false_accept_high.unwrap_or(0.0));
+            no_interval("false_accept", share, high, g.minors).map(|wrong| format!("of {}: {wrong}", g.name))
+        };
+        let bands = self.minors_by_age.iter().chain(&self.adults_by_age).find_map(band);
+        let groups = || self.groups.iter().chain(&self.sources).find_map(group);
+        let youngest = |ages: &str| ages.split('-').next().and_then(|age| age.parse::<u8>().ok()).unwrap_or(0);
+        let counted = |b: &&BandShare| youngest(&b.ages) >= youngest(&self.false_accept_ages);
+        let minors: Vec<_> = self.minors_by_age.iter().filter(counted).map(|b| (b.share, b.people)).collect();
+        let adults: Vec<_> = self.adults_by_age.iter().map(|b| (b.share, b.people)).collect();
+        let of_sources = |share: &dyn Fn(&GroupShare) -> (Option<f64>, usize)| -> Vec<(f64, usize)> {
+            self.sources.iter().map(share).map(|(share, people)| (share.unwrap_or(0.0), people)).collect()
+        };
+        let let_in = (self.false_accept, self.false_accept_people);
+        let asked = (self.false_reject, self.adults);
+        bands
+            .or_else(groups)
+            .or_else(|| parts_fall_short("false_accept", "by age", let_in, &minors))
+            .or_else(|| parts_fall_short("false_reject", "by age", asked, &adults))
+            .or_else(|| {
+                let parts = of_sources(&|g| (g.false_accept, g.minors));
+                parts_fall_short("false_accept", "by source", let_in, &parts)
+            })
+            .or_else(|| {
+                let parts = of_sources(&|g| (g.false_reject, g.adults));
+                parts_fall_short("false_reject", "by source", asked, &parts)
+            })
     }
 
     /// The figures in a line.
     fn in_words(&self) -> String {
         format!(
-            "{:.2} % of {} people of {} let in, at most {:.2} % with 95 % confidence; {:.1} % of adults asked for ID",
+            "{:.2} % of {} people of {} let in at one try, at most {:.2} % with 95 % confidence; {:.1} % of adults asked for ID",
             self.false_accept * 100.0,
             self.false_accept_people,
             self.false_accept_ages,
@@ -97,6 +140,22 @@ fn no_interval(key: &str, value: f64, high: f64, of: usize) -> Option<String> {
     let right = share_of_weight(value * of as f64, of).map(|interval| interval.high);
     let near = right.is_some_and(|right| (right - high).abs() < 5e-4);
     (!near).then(|| format!("`{key}_high` {high} is not the upper end for `{key}` {value} of {of}"))
+}
+
+/// What is wrong where parts and the whole cannot be of one measurement. Whoever is one of those whom a share counts is one in a part, too,
+/// and by no smaller share of their pictures there: so the parts together count as many or more, and one of none only nobody.
+fn parts_fall_short(key: &str, how: &str, (share, people): (f64, usize), parts: &[(f64, usize)]) -> Option<String> {
+    if parts.is_empty() {
+        return None;
+    }
+    // Shares are kept to four digits.
+    let rounded = |people: usize| 5.1e-5 * people as f64;
+    let sum: f64 = parts.iter().map(|(share, people)| share * *people as f64).sum();
+    let all = share * people as f64;
+    let slack = rounded(people) + parts.iter().map(|(_, people)| rounded(*people)).sum::<f64>();
+    let appear = share == 0.0 && sum > slack;
+    (all > sum + slack || appear)
+        .then(|| format!("`{key}` {share} is about {all:.1} people of {people}, and {how} they are {sum:.1}"))
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -253,17 +312,20 @@ pub struct LivenessMeasuredWith {
     pub offset: f32,
     /// The liveness model.
     pub model: String,
+    /// By what, and above which score, faces were found, where that was not the shipped detector at its own score; absent: it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
 }
 
 impl LivenessMeasuredWith {
     /// The values in force at a gate.
     #[must_use]
-    pub fn now(policy: &LivenessPolicy, model: &str) -> Self {
+    pub fn now(policy: &LivenessPolicy, model: &str, found_by: &FoundBy) -> Self {
         let LivenessPolicy { confidence, temperature, offset, .. } = *policy;
-        Self { confidence, temperature, offset, model: model.into() }
+        Self { confidence, temperature, offset, model: model.into(), detector: found_by.other() }
     }
 
-    /// Keys and values.
+    /// Keys and values, less what [`MeasuredWith`] has too.
     fn values(values: Option<&Self>) -> [(&'static str, String); 4] {
         let of = |value: &dyn Fn(&Self) -> String| values.map_or_else(|| "absent".into(), value);
         [
@@ -293,7 +355,7 @@ pub struct LivenessEvidence {
     /// Upper end of its 95 % interval.
     #[serde(deserialize_with = "share")]
     pub bpcer_high: f64,
-    /// Share of their visits of up to ten frames taken for an attack.
+    /// Share of their visits taken for an attack.
     #[serde(deserialize_with = "share")]
     pub visit_bpcer: f64,
     /// The values for which all this holds.
@@ -351,7 +413,7 @@ pub struct AttackShare {
     /// Upper end of its 95 % interval.
     #[serde(deserialize_with = "share")]
     pub apcer_high: f64,
-    /// Share of visits of up to ten frames taken for living.
+    /// Share of visits taken for living.
     #[serde(deserialize_with = "share")]
     pub visit_apcer: f64,
 }
@@ -361,8 +423,8 @@ pub struct AttackShare {
 pub struct Models<'a> {
     /// The age model.
     pub age: &'a str,
-    /// The detector and its score, where they may find fewer companions than the shipped one does: see [`MeasuredWith::detector`].
-    pub detector: Option<String>,
+    /// By what faces are found.
+    pub detector: FoundBy,
     /// The liveness model, where a living face is asked for.
     pub liveness: Option<String>,
 }
@@ -387,11 +449,11 @@ impl MeasuredWith {
             min_contrast: quality.min_contrast,
             min_sharpness: quality.min_sharpness,
             geometry: Geometry::of(quality),
-            detector: models.detector.clone(),
-            liveness: policy
-                .liveness
-                .as_ref()
-                .map(|l| LivenessMeasuredWith::now(l, models.liveness.as_deref().unwrap_or_default())),
+            // A lower score finds more companions, by whom nobody more is let in.
+            detector: models.detector.fewer(),
+            liveness: policy.liveness.as_ref().map(|l| {
+                LivenessMeasuredWith::now(l, models.liveness.as_deref().unwrap_or_default(), &models.detector)
+            }),
         }
     }
 
@@ -410,8 +472,6 @@ impl MeasuredWith {
             }
         };
         let deny = |d: Option<f32>| d.map_or_else(|| "absent".into(), |d| d.to_string());
-        let detector =
-            |found: &Option<String>| found.clone().unwrap_or_else(|| "the shipped one at its own score".into());
         let sure = |years: Option<u8>| years.map_or_else(|| "absent".into(), |years| years.to_string());
         for (key, measured, found) in [
             ("threshold_age", self.threshold_age.to_string(), now.threshold_age.to_string()),
@@ -421,7 +481,7 @@ impl MeasuredWith {
             ("deny_confidence", deny(self.deny_confidence), deny(now.deny_confidence)),
             ("temperature", self.temperature.to_string(), now.temperature.to_string()),
             ("model", self.model.clone(), now.model.clone()),
-            ("detector", detector(&self.detector), detector(&now.detector)),
+            ("detector", detector_of(&self.detector), detector_of(&now.detector)),
             ("good_frames", self.good_frames.to_string(), now.good_frames.to_string()),
             ("most_frames", self.most_frames.to_string(), now.most_frames.to_string()),
             ("min_brightness", self.min_brightness.to_string(), now.min_brightness.to_string()),
@@ -442,6 +502,11 @@ impl MeasuredWith {
     }
 }
 
+/// By what faces are found, for people.
+fn detector_of(other: &Option<String>) -> String {
+    other.clone().unwrap_or_else(|| "the shipped one at its own score".into())
+}
+
 /// What the policy in force asks of a living face, in a line, with its measured figures if they hold for the values in force.
 /// `None` where no living face is asked for.
 #[must_use]
@@ -452,7 +517,10 @@ pub fn liveness_statement(policy: &Policy, now: &MeasuredWith) -> Option<String>
         Some(e) if e.measured_with != *now => {
             let (measured, found) =
                 (LivenessMeasuredWith::values(Some(&e.measured_with)), LivenessMeasuredWith::values(Some(now)));
-            let differ = measured.into_iter().zip(found).filter(|(m, f)| m != f);
+            let detector = [("detector", detector_of(&e.measured_with.detector))];
+            let measured = measured.into_iter().chain(detector);
+            let found = found.into_iter().chain([("detector", detector_of(&now.detector))]);
+            let differ = measured.zip(found).filter(|(m, f)| m != f);
             let told = differ.map(|((key, m), (_, f))| format!("`{key}` is {f}, measured with {m}"));
             let told = told.collect::<Vec<_>>().join("; ");
             format!("its figures do not hold for these values: {told}; run `agegate calibrate`")
@@ -521,12 +589,14 @@ fn share_if_any<'de, D: serde::Deserializer<'de>>(file: D) -> Result<Option<f64>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Config, policy::ShippedPolicy};
+    use crate::{config::Config, policy::ShippedPolicy, vision::Detector};
 
     fn now(policy: &Policy, config: &Config) -> MeasuredWith {
         let model = policy.model.clone().unwrap_or_default();
         let liveness = policy.liveness.as_ref().and_then(|l| l.model.clone());
-        let detector = config.models.detector_score.map(|score| format!("agegate-face-detector at {score}"));
+        let shipped = Detector::embedded().unwrap();
+        let score = config.models.detector_score.unwrap_or_else(|| shipped.shipped_score());
+        let detector = shipped.found_by(score).unwrap();
         let models = Models { age: &model, detector, liveness };
         MeasuredWith::now(policy, &models, &config.visit, config.camera.rate, &config.quality)
     }
@@ -550,8 +620,13 @@ mod tests {
 
     #[test]
     fn figures_about_living_faces_are_shown_for_the_values_they_were_measured_with_alone() {
-        let measured_with =
-            LivenessMeasuredWith { confidence: 0.9, temperature: 1.0, offset: 0.0, model: "net/1".into() };
+        let measured_with = LivenessMeasuredWith {
+            confidence: 0.9,
+            temperature: 1.0,
+            offset: 0.0,
+            model: "net/1".into(),
+            detector: None,
+        };
         let evidence = LivenessEvidence {
             dataset: "d".into(),
             max_bpcer: 0.03,
@@ -597,6 +672,18 @@ mod tests {
             assert!(line.contains("do not hold") && line.contains(&format!("`liveness.{key}` is")), "{line}");
             assert!(!line.contains("living frames"), "{line}");
         }
+        // Whichever way the score differs, other faces are judged.
+        for score in [0.05, 0.95] {
+            let mut config = Config::default();
+            config.models.detector_score = Some(score);
+            let policy = Policy { liveness: Some(asked.clone()), ..Policy::shipped() };
+            let line = liveness_statement(&policy, &now(&policy, &config)).unwrap();
+            let expected = format!(" at {score}, measured with the shipped one at its own score");
+            assert!(
+                line.contains("`detector` is ") && line.contains(&expected) && !line.contains("living frames"),
+                "{line}"
+            );
+        }
     }
 
     #[test]
@@ -607,7 +694,7 @@ mod tests {
             policy.evidence.as_mut().unwrap().measured_with.liveness = measured;
             statement(&policy, &now(&policy, &Config::default()))
         };
-        let measured = LivenessMeasuredWith::now(&asked, "net/1");
+        let measured = LivenessMeasuredWith::now(&asked, "net/1", &FoundBy::default());
         let line = with(None, Some(asked.clone()));
         assert!(line.contains("measured without asking for a living face") && line.contains("asked for ID;"), "{line}");
         for (measured, liveness) in [(measured.clone(), None), (measured, Some(asked))] {
@@ -642,7 +729,16 @@ mod tests {
     #[test]
     fn figures_that_no_measurement_can_have_given_are_not_shown() {
         type Edit = fn(&mut PolicyEvidence);
-        let edits: [Edit; 8] = [
+        let edits: [Edit; 17] = [
+            |e| (e.false_accept, e.false_accept_high) = (0.0, 0.0192),
+            |e| e.minors_by_age[2].share = 0.9,
+            |e| e.minors_by_age[0].high = 0.01,
+            |e| e.adults_by_age[1].share = 0.0,
+            |e| e.groups[0].false_accept = Some(1.0),
+            |e| e.sources[1].false_accept_high = None,
+            |e| e.pictures = 1,
+            |e| e.asked_to_live = 99_999,
+            |e| e.false_reject = 0.0,
             |e| e.false_accept_high = 0.03,
             |e| e.false_accept_people = 1_000_000,
             |e| e.false_accept_people = 0,
@@ -655,7 +751,7 @@ mod tests {
         for edit in edits {
             let mut policy = Policy::shipped();
             let now = now(&policy, &Config::default());
-            assert!(statement(&policy, &now).contains("let in, at most"));
+            assert!(statement(&policy, &now).contains("let in at one try, at most"));
             edit(policy.evidence.as_mut().unwrap());
             let line = statement(&policy, &now);
             assert!(line.contains("contradict each other") && !line.contains("asked for ID"), "{line}");

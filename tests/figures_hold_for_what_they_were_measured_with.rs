@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{Daemon, agegate, close_view, repository, text, write_config};
 
@@ -22,11 +22,29 @@ fn with(text: &str, key: &str, value: &str) -> String {
 }
 
 fn policy_line(folder: &Path, more: &str) -> String {
+    check_line(folder, more, "policy:")
+}
+
+/// The line of `check` that begins with this.
+fn check_line(folder: &Path, more: &str, name: &str) -> String {
     let config = write_config(folder, more);
     let named = format!("policy_file = \"policy.toml\"\n{}", std::fs::read_to_string(&config).unwrap());
     std::fs::write(&config, named).unwrap();
     let printed = text(&agegate(folder, &["check", "--config", config.to_str().unwrap()]).stdout);
-    printed.lines().find(|l| l.contains("policy:")).unwrap_or_else(|| panic!("{printed}")).to_owned()
+    let of = |line: &&str| line[6.min(line.len())..].starts_with(name);
+    printed.lines().find(of).unwrap_or_else(|| panic!("{printed}")).to_owned()
+}
+
+/// The shipped detector with other units of length: it loads, and finds other faces.
+fn another_detector(folder: &Path) -> PathBuf {
+    let mut model = std::fs::read(repository().join("models/face-detector.onnx")).unwrap();
+    let (key, value) = (b"\x05units\x12\x0e", b"16.0,40.0,96.0");
+    let at = model.windows(key.len()).position(|bytes| bytes == key).unwrap() + key.len();
+    assert_eq!(&model[at..at + value.len()], value);
+    model[at] = b'3';
+    let path = folder.join("other.onnx");
+    std::fs::write(&path, model).unwrap();
+    path
 }
 
 #[test]
@@ -102,6 +120,51 @@ fn the_journal_says_it_too() {
     daemon.signal("-TERM");
     daemon.child.wait().unwrap();
     assert!(line.contains("do not hold") && line.contains("`most_frames` is 20, measured with 10"), "{line}");
+}
+
+#[test]
+fn figures_of_living_faces_are_withdrawn_where_other_faces_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    policy(folder.path(), |text| text);
+    let line = check_line(folder.path(), "", "liveness:");
+    assert!(line.contains("attacks taken for living"), "{line}");
+    let other = another_detector(folder.path());
+    for models in [format!("detector = {other:?}"), "detector_score = 0.9".into(), "detector_score = 0.1".into()] {
+        let line = check_line(folder.path(), &format!("[models]\n{models}\n"), "liveness:");
+        assert!(line.contains("do not hold for these values: `detector` is agegate-face-detector/"), "{line}");
+        assert!(!line.contains("attacks taken for living"), "{line}");
+    }
+}
+
+#[test]
+fn the_report_of_an_evaluation_says_it_of_another_detector_and_of_another_score() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("set")).unwrap();
+    close_view("adult").save(folder.path().join("set/40_0_0_1.png")).unwrap();
+    std::fs::write(folder.path().join("surer.toml"), "[models]\ndetector_score = 0.95\n").unwrap();
+    let other = another_detector(folder.path());
+    for more in [["--detector", other.to_str().unwrap()], ["--config", "surer.toml"]] {
+        let output =
+            agegate(folder.path(), &[&["evaluate", "--dataset", "set", "--report", "out"][..], &more].concat());
+        let printed = text(&output.stdout);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(printed.contains("do not hold for these values: `detector` is agegate-face-detector/"), "{printed}");
+    }
+}
+
+#[test]
+fn a_face_that_the_gate_would_not_find_is_not_found_by_an_evaluation_either() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("live")).unwrap();
+    // Out of focus, of which the detector is less sure.
+    image::imageops::blur(&close_view("adult"), 8.0).save(folder.path().join("live/a.png")).unwrap();
+    std::fs::write(folder.path().join("surest.toml"), "[models]\ndetector_score = 0.99\n").unwrap();
+    let faceless = |more: &[&str]| {
+        let output = agegate(folder.path(), &[&["evaluate", "--live", "live"][..], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).contains("live: no face found in 1 pictures")
+    };
+    assert!(!faceless(&[]) && faceless(&["--config", "surest.toml"]));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     out,
     policy::{LivenessPolicy, Policy, PolicyEvidence},
     say,
-    vision::Runtime,
+    vision::{FoundBy, Runtime},
 };
 
 /// By which an earlier result is known.
@@ -69,11 +69,16 @@ pub fn run(args: &CalibrateArgs) -> Outcome {
         visit: visit.clone(),
         quality: config.quality,
         liveness: None,
+        found_by: FoundBy::default(),
     };
     let mut wishes: Vec<Wish> = bounds.iter().map(|bound| wish(*bound)).collect();
     wishes.iter().try_for_each(Wish::check)?;
     may_be_wished(args.max_bpcer)?;
-    let eyes = Eyes::load(None, args.age_model.as_deref(), args.liveness_model.as_deref(), Runtime::Auto)?;
+    let eyes = Eyes::load(None, args.age_model.as_deref(), args.liveness_model.as_deref(), Runtime::Auto)?
+        .above(config.models.detector_score);
+    for wish in &mut wishes {
+        wish.found_by = eyes.found_by()?;
+    }
     let before = args.policy.as_deref().map_or_else(|| Ok(Policy::shipped()), load_policy)?;
     let from = args.policy.as_ref().map_or_else(|| "the shipped policy".into(), |path| path.display().to_string());
     let liveness = liveness(args, &before, &visit, &eyes)?;
@@ -242,14 +247,14 @@ fn liveness_sentences(asked: &LivenessPolicy, e: &LivenessEvidence) -> Vec<Strin
     let attacks = e.attacks.iter().map(attack).collect::<Vec<_>>().join(", ");
     vec![
         format!(
-            "Living faces, at P >= {}: of 1,000 frames of living people, {} are taken for an attack, with 95 % confidence fewer than {:.0}; of 1,000 visits of up to ten frames, {}.",
+            "Living faces, at P >= {}: of 1,000 frames of living people, {} are taken for an attack, with 95 % confidence fewer than {:.0}; of 1,000 visits, {}.",
             asked.confidence,
             per_thousand(e.bpcer),
             (e.bpcer_high * 1e3).ceil(),
             per_thousand(e.visit_bpcer)
         ),
         format!(
-            "Attacks taken for living, of 1,000 frames (of visits of up to ten): {attacks}. A visit is a run of pictures by their names in a folder; where those are of different attacks, one that is held still passes as often as its frame does."
+            "Attacks taken for living, of 1,000 frames (of visits): {attacks}. A visit is a run of pictures by their names in a folder, as long as a visit at the gate may be; where those are of different attacks, one that is held still passes as often as its frame does."
         ),
     ]
 }

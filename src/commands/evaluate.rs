@@ -50,11 +50,12 @@ struct Whole<'a> {
 /// # Errors
 /// If the data set cannot be opened, a model fails, no face is found at all, or a result cannot be written.
 pub fn run(args: &EvaluateArgs) -> Outcome {
+    let config = labelled::settings(&args.data)?;
     let eyes =
-        Eyes::load(args.detector.as_deref(), args.age_model.as_deref(), args.liveness_model.as_deref(), args.runtime)?;
+        Eyes::load(args.detector.as_deref(), args.age_model.as_deref(), args.liveness_model.as_deref(), args.runtime)?
+            .above(config.models.detector_score);
     let has_ages = labelled::has_ages(&args.data);
     let policy = policy_in_use(args, &eyes)?;
-    let config = labelled::settings(&args.data)?;
     let liveness = match labelled::look(&args.data, &eyes)? {
         None => None,
         Some(all) => Some(liveness_figures(&all, &policy, &config, &eyes)?),
@@ -134,7 +135,8 @@ fn whole_report(
     let policy = policy.in_force(config.liveness.mode).ok_or(NO_LIVENESS)?;
     let setting = Setting { visit: config.visit.settings(), quality: config.quality, liveness: config.liveness.mode };
     let model = eyes.age.identity().to_string();
-    let models = Models { age: &model, detector: None, liveness: Some(eyes.liveness.identity().to_string()) };
+    let models =
+        Models { age: &model, detector: eyes.found_by()?, liveness: Some(eyes.liveness.identity().to_string()) };
     let values = MeasuredWith::now(&policy, &models, &config.visit, config.camera.rate, &config.quality);
     let line = statement(&policy, &values);
     say!("policy: {line}");

@@ -169,6 +169,12 @@ pub fn turned_away<'a>(judged: impl IntoIterator<Item = &'a Judged<'a>>, band: B
     )
 }
 
+/// Number of people whom a share of a band counts: those who are surely of it, and of whom it is `wrongly` true those who may be.
+#[must_use]
+fn counted(judged: &[Judged<'_>], band: Band, wrongly: impl Fn(&Judged<'_>) -> bool) -> usize {
+    count(judged.iter().filter(|j| j.sample.age.counts_in(band, wrongly(j))).map(|j| j.person))
+}
+
 /// Number of people of a band.
 #[must_use]
 pub fn people_of(judged: &[Judged<'_>], band: Band) -> usize {
@@ -187,32 +193,33 @@ pub fn evidence(
     let threshold = measured_with.threshold_age;
     let (hard, adults) = (bands::hard_minors(threshold), bands::adults(threshold));
     let bounded = let_in(judged, hard);
-    let bands_of = |bands: Vec<Band>, share: &dyn Fn(Band) -> Option<Interval>| {
-        let found = bands.into_iter().filter_map(|band| Some((band, share(band)?)));
-        found
-            .map(|(band, s)| BandShare {
-                ages: band.label(),
-                people: people_of(judged, band),
-                share: digits(s.value),
-                high: digits(s.high),
-            })
-            .collect()
-    };
+    let bands_of =
+        |bands: Vec<Band>, share: &dyn Fn(Band) -> Option<Interval>, wrongly: &dyn Fn(&Judged<'_>) -> bool| {
+            let found = bands.into_iter().filter_map(|band| Some((band, share(band)?)));
+            found
+                .map(|(band, s)| BandShare {
+                    ages: band.label(),
+                    people: counted(judged, band, wrongly),
+                    share: digits(s.value),
+                    high: digits(s.high),
+                })
+                .collect()
+        };
     PolicyEvidence {
         dataset,
         pictures: judged.len(),
-        minors: people_of(judged, bands::minors(threshold)),
+        minors: counted(judged, bands::minors(threshold), |j| j.let_in),
         adults: people_of(judged, adults),
         asked_to_live: count(judged.iter().filter(|j| j.asked_to_live).map(|j| j.person)),
         max_false_accept,
         false_accept_ages: hard.label(),
-        false_accept_people: people_of(judged, hard),
+        false_accept_people: counted(judged, hard, |j| j.let_in),
         false_accept: digits(bounded.map_or(0.0, |s| s.value)),
         false_accept_high: digits(bounded.map_or(1.0, |s| s.high)),
         false_reject: digits(turned_away(judged, adults).map_or(0.0, |s| s.value)),
         measured_with,
-        minors_by_age: bands_of(bands::minors_by_age(threshold), &|band| let_in(judged, band)),
-        adults_by_age: bands_of(bands::adults_by_age(threshold), &|band| turned_away(judged, band)),
+        minors_by_age: bands_of(bands::minors_by_age(threshold), &|band| let_in(judged, band), &|j| j.let_in),
+        adults_by_age: bands_of(bands::adults_by_age(threshold), &|band| turned_away(judged, band), &|j| !j.let_in),
         groups: groups(judged, threshold),
         sources: match sources {
             [] | [_] => Vec::new(),
@@ -263,7 +270,7 @@ fn group(
     };
     Some(GroupShare {
         name: name.into(),
-        minors: people_of(&of, hard),
+        minors: counted(&of, hard, |j| j.let_in),
         false_accept: accepted.map(|s| digits(s.value)),
         false_accept_high: accepted.map(|s| digits(s.high)),
         adults: people_of(&of, adults),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     picture,
-    vision::{LivenessScore, ModelError, nearest},
+    vision::{FoundBy, LivenessScore, ModelError, nearest},
 };
 
 /// The sub-folder of living people.
@@ -71,6 +71,12 @@ pub enum AttackSetError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder of attacks among the living, who would be refused as often as these are.
+    #[error("living people {}: by its name it holds attacks, which would be counted as living people; expected them in a folder of their own with `--attacks`", path.display())]
+    Attacks {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder whose name says that living people are in it, in other words than the one that is known.
     #[error("attacks {}: by its name it holds living people, who would be counted as attacks; expected them in the sub-folder {LIVE} beside those of attacks, or in a folder of their own with `--live`", path.display())]
     Living {
@@ -116,6 +122,8 @@ pub struct AllSeen {
     pub seen: Vec<Seen>,
     /// Files that could not be used.
     pub rejected: Vec<Rejected>,
+    /// By what the faces were found.
+    pub found_by: FoundBy,
 }
 
 /// What a folder's name says of whoever is in its pictures.
@@ -125,6 +133,8 @@ enum Named {
     Living,
     /// That they are people, which those are, too, of whom a picture is held up.
     People,
+    /// That it is held up.
+    Attacks,
     /// Something else.
     Other,
 }
@@ -135,10 +145,15 @@ impl Named {
             ["live", "living", "lives", "alive", "bonafide", "genuine", "real", "authentic", "normal", "noattack"];
         const WHO: [&str; 9] =
             ["people", "persons", "person", "subjects", "humans", "human", "faces", "face", "clients"];
+        const HELD: [&str; 14] = [
+            "attack", "attacks", "spoof", "spoofs", "fake", "fakes", "replay", "replays", "screen", "screens", "print",
+            "prints", "mask", "masks",
+        ];
         let letters: String = name.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
         let who = WHO.iter().find_map(|who| letters.strip_suffix(who));
         match who.unwrap_or(&letters) {
             how if HOW.contains(&how) => Self::Living,
+            _ if HELD.contains(&&*letters) => Self::Attacks,
             "" if who.is_some() => Self::People,
             _ => Self::Other,
         }
@@ -160,10 +175,14 @@ impl AttackSet {
                         hidden if hidden.starts_with('.') => {}
                         name if path.is_dir() => {
                             let instrument = instrument(&name);
-                            if instrument != LIVE && Named::by(&name) != Named::Other {
+                            if instrument != LIVE && matches!(Named::by(&name), Named::Living | Named::People) {
                                 return Err(AttackSetError::Living { path });
                             }
+                            let before = (set.pictures.len(), set.rejected.len());
                             set.walk(&path, &instrument)?;
+                            if (set.pictures.len(), set.rejected.len()) == before {
+                                set.reject(&path, "no picture in it: nothing is said of such attacks");
+                            }
                         }
                         _ if picture::is_picture(&path) => {
                             let reason = format!("it lies in no sub-folder that says what it shows, such as {LIVE}");
@@ -202,8 +221,10 @@ impl AttackSet {
                 // A link may lead back: folders are followed only where they are none.
                 if path.is_dir() {
                     // Among prints of people a folder may be named after the people, and after no living ones.
-                    if instrument != LIVE && Named::by(&name) == Named::Living {
-                        return Err(AttackSetError::Living { path });
+                    match Named::by(&name) {
+                        Named::Living if instrument != LIVE => return Err(AttackSetError::Living { path }),
+                        Named::Attacks if instrument == LIVE => return Err(AttackSetError::Attacks { path }),
+                        _ => {}
                     }
                     if !path.is_symlink() {
                         set.walk(&path, instrument)?;
@@ -298,14 +319,14 @@ impl AttackSet {
                     return Ok(Err((held.instrument, rejected)));
                 }
             };
-            let faces = eyes.detector.detect(&picture)?;
+            let faces = eyes.detect(&picture)?;
             let score = nearest(&faces).map(|face| eyes.liveness.read(&picture, &face.bounds)).transpose()?;
             Ok(Ok((blake3::hash(picture.as_raw()), Seen { held, score })))
         };
         let looked: Vec<Result<(blake3::Hash, Seen), (String, Rejected)>> =
             self.pictures.into_par_iter().map(look).collect::<Result<_, ModelError>>()?;
         bar.finish_and_clear();
-        let mut all = AllSeen { rejected: self.rejected, ..AllSeen::default() };
+        let mut all = AllSeen { rejected: self.rejected, found_by: eyes.found_by()?, ..AllSeen::default() };
         let mut unreadable: BTreeMap<String, Vec<Rejected>> = BTreeMap::new();
         let mut known: HashMap<blake3::Hash, PathBuf> = HashMap::new();
         for looked in looked {
@@ -401,6 +422,28 @@ mod tests {
         assert!(message.starts_with("living people ") && message.contains("no picture in it"), "{message}");
         let message = told(&[empty.path().into()], &[full.path().into()]);
         assert!(message.starts_with("attacks ") && message.contains("no picture in a sub-folder"), "{message}");
+    }
+
+    #[test]
+    fn attacks_are_not_counted_as_living_people() {
+        let folder = folder(&["maria/a.jpg", "Screens/b.jpg"]);
+        let told = |attacks: &[PathBuf], live: &[PathBuf]| AttackSet::open(attacks, live).unwrap_err().to_string();
+        let message = told(&[], &[folder.path().into()]);
+        assert!(
+            message.starts_with("living people ") && message.contains("Screens: by its name it holds attacks"),
+            "{message}"
+        );
+        let inside = self::folder(&["screen/a.jpg", "live/mask/b.jpg"]);
+        assert!(told(&[inside.path().into()], &[]).contains("live/mask: by its name it holds attacks"));
+    }
+
+    #[test]
+    fn a_kind_of_attack_without_a_picture_is_told() {
+        let folder = folder(&["screen/a.jpg"]);
+        std::fs::create_dir(folder.path().join("mask")).unwrap();
+        let set = AttackSet::open(&[folder.path().into()], &[]).unwrap();
+        let told: Vec<String> = set.rejected.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].contains("mask") && told[0].contains("no picture in it"), "{told:?}");
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::{
     measured::{MeasuredWith, Models},
     policy::{LivenessPolicy, Policy},
     quality::QualityLimits,
+    vision::FoundBy,
 };
 
 /// What is asked for.
@@ -45,6 +46,8 @@ pub struct Wish {
     pub quality: QualityLimits,
     /// What is asked of a living face there; none where none is asked for.
     pub liveness: Option<LivenessPolicy>,
+    /// By what faces are found.
+    pub found_by: FoundBy,
 }
 
 impl Wish {
@@ -309,8 +312,13 @@ fn pick(
         CalibrateError::Unreachable { minors: people_aged(visits, hard), bound: wish.max_false_accept, sure }
     })?;
     let liveness = wish.liveness.as_ref().and_then(|l| l.model.clone());
-    let now =
-        MeasuredWith::now(&policy, &Models { age: model, detector: None, liveness }, &wish.visit, RATE, &wish.quality);
+    let now = MeasuredWith::now(
+        &policy,
+        &Models { age: model, detector: wish.found_by.clone(), liveness },
+        &wish.visit,
+        RATE,
+        &wish.quality,
+    );
     policy.evidence = Some(evidence(&judged(&policy), &visits.sources, now, wish.max_false_accept, dataset.into()));
     Ok(policy)
 }
@@ -365,6 +373,7 @@ mod tests {
             visit: VisitConfig::default(),
             quality: QualityLimits::default(),
             liveness: None,
+            found_by: FoundBy::default(),
         }
     }
 
@@ -419,6 +428,26 @@ mod tests {
         let kept = candidate(&wish(0.1), "m", 2.0, 25, 900);
         assert!((fewest_asked(vec![unreachable(), Ok(kept)]).unwrap().temperature - 2.0).abs() < 1e-6);
         assert!(matches!(fewest_asked(vec![unreachable()]).unwrap_err(), CalibrateError::Unreachable { sure: 1, .. }));
+    }
+
+    #[test]
+    fn figures_with_ranges_of_ages_do_not_contradict_each_other() {
+        let mut people: Vec<Recording> = (0..300).map(|k| person(k, 13 + k as u32 % 5, 14.0, 2.0)).collect();
+        people.extend((0..200).map(|k| person(1000 + k, 18 + k as u32 % 40, 20.0 + (k % 30) as f32, 3.0)));
+        for (k, range) in ["16-19", "14-17", "10-25", "12-15", "17-40"].iter().cycle().take(200).enumerate() {
+            let mut somebody = person(2000 + k, 17, if k % 3 == 0 { 45.0 } else { 15.0 }, 2.0);
+            somebody.sample.age = crate::evaluate::true_age::TrueAge::parse(range).unwrap();
+            people.push(somebody);
+        }
+        let visits = visits(people);
+        let wish = wish(0.4);
+        let policy = candidate(&wish, "m", 1.0, 25, 600);
+        let models = Models { age: "m", detector: FoundBy::default(), liveness: None };
+        let now = MeasuredWith::now(&policy, &models, &wish.visit, RATE, &wish.quality);
+        let judged = judge(&visits.recordings, &wish.setting(), &policy);
+        let e = evidence(&judged, &["a".into(), "b".into()], now, 0.4, "d".into());
+        assert!(e.false_accept > 0.05 && e.false_accept_people > 300, "{e:?}");
+        assert_eq!(e.contradiction(), None);
     }
 
     #[test]

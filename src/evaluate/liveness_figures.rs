@@ -25,16 +25,16 @@ const NO_LIVING: &str = "no picture of living people: how many of them are taken
 /// Said where no attack was shown.
 const NO_ATTACK: &str = "no picture of an attack: how many are taken for living (APCER) is not known; give some with --attacks DIR, in \
      sub-folders that name what is held up";
-/// Frames of a visit at most.
-const VISIT: usize = 10;
 
 /// Everything about liveness that `agegate evaluate` prints and writes.
 #[derive(Clone, Debug, Serialize)]
 pub struct LivenessFigures {
     /// Frame by frame.
     pub liveness: Shares,
-    /// By visits: runs of up to ten consecutive frames of a folder, by file name.
+    /// By visits: runs of consecutive frames of a folder, by file name, each as long as a visit may be.
     pub liveness_visits: Shares,
+    /// Frames of a visit at most.
+    pub liveness_visit_frames: usize,
     /// Frame by frame, of the pictures in which a face is found: what the model itself gets wrong. (The standard counts the others
     /// apart, as presentations without a response.)
     pub liveness_of_faces: Shares,
@@ -105,7 +105,7 @@ impl LivenessFigures {
         let passes = |seen: &Seen| is_living(policy, seen.score);
         let frames: Vec<(&str, usize, bool)> =
             all.seen.iter().map(|s| (s.held.instrument.as_str(), 1, passes(s))).collect();
-        let runs: Vec<(&str, usize, bool)> = runs(&all.seen)
+        let runs: Vec<(&str, usize, bool)> = runs(&all.seen, visit.most_frames)
             .into_iter()
             .map(|run| (run[0].held.instrument.as_str(), run.len(), visit_is_living(policy, visit, run)))
             .collect();
@@ -127,6 +127,7 @@ impl LivenessFigures {
             liveness: of_frames(&frames),
             liveness_of_faces: of_frames(&with_face),
             liveness_visits: Shares::of(policy.confidence, &runs),
+            liveness_visit_frames: visit.most_frames,
             liveness_groups: groups(&all.seen, &passes),
             liveness_faceless: faceless,
             liveness_model: model.clone(),
@@ -179,9 +180,9 @@ fn is_living(policy: &LivenessPolicy, score: Option<LivenessScore>) -> bool {
 }
 
 /// Runs of consecutive frames: of one instrument and one folder, in the order of their names.
-fn runs(seen: &[Seen]) -> Vec<&[Seen]> {
+fn runs(seen: &[Seen], most_frames: usize) -> Vec<&[Seen]> {
     let place = |s: &Seen| (s.held.instrument.clone(), s.held.path.parent().map(Path::to_owned));
-    seen.chunk_by(|a, b| place(a) == place(b)).flat_map(|of_a_folder| of_a_folder.chunks(VISIT)).collect()
+    seen.chunk_by(|a, b| place(a) == place(b)).flat_map(|of_a_folder| of_a_folder.chunks(most_frames.max(1))).collect()
 }
 
 /// Whether the gate's own tracker lets in whoever shows these frames: somebody who is beyond doubt old enough. A run that is
@@ -253,8 +254,8 @@ impl fmt::Display for LivenessFigures {
         writeln!(f, "liveness confidence   {}", frames.confidence)?;
         writeln!(
             f,
-            "\n{:<28} {:>7}  {:<24} {:>7}  of visits of up to {VISIT} frames",
-            "", "frames", "of frames", "visits"
+            "\n{:<28} {:>7}  {:<24} {:>7}  of visits of up to {} frames",
+            "", "frames", "of frames", "visits", self.liveness_visit_frames
         )?;
         writeln!(
             f,
@@ -327,7 +328,7 @@ pub(super) mod tests {
     }
 
     fn figures(seen: Vec<Seen>) -> LivenessFigures {
-        let all = AllSeen { seen, rejected: Vec::new() };
+        let all = AllSeen { seen, ..AllSeen::default() };
         let model = ModelIdentity { name: "m".into(), version: "1".into(), hash: "0".into() };
         LivenessFigures::of(&all, &policy(), &VisitConfig::default().settings(), &model)
     }

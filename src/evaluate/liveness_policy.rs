@@ -126,7 +126,7 @@ fn evidence(
         bpcer: digits(frames.bpcer.map_or(0.0, |s| s.value)),
         bpcer_high: digits(frames.bpcer.map_or(1.0, |s| s.high)),
         visit_bpcer: digits(visits.bpcer.map_or(0.0, |s| s.value)),
-        measured_with: LivenessMeasuredWith::now(policy, &model.to_string()),
+        measured_with: LivenessMeasuredWith::now(policy, &model.to_string(), &all.found_by),
         attacks: frames
             .apcer
             .iter()
@@ -206,7 +206,7 @@ mod tests {
         let mut seen: Vec<Seen> =
             (0..living).map(|k| self::seen(LIVE, k, Some(2.0 + random.normal() * spread))).collect();
         seen.extend((0..attacks).map(|k| self::seen("screen", k, Some(-2.0 + random.normal() * spread))));
-        AllSeen { seen, rejected: Vec::new() }
+        AllSeen { seen, ..AllSeen::default() }
     }
 
     fn chosen(all: &AllSeen, share: f64) -> Result<LivenessPolicy, LivenessPolicyError> {

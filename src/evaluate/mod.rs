@@ -27,7 +27,7 @@ use std::path::Path;
 use crate::{
     age::AgeEstimate,
     picture,
-    vision::{AgeModel, Chip, Detector, FaceReading, LivenessModel, ModelError, Runtime, nearest},
+    vision::{AgeModel, Chip, Detector, Face, FaceReading, FoundBy, LivenessModel, ModelError, Runtime, nearest},
 };
 use dataset::{Dataset, Rejected, Sample};
 use people::{Thumbnail, people};
@@ -50,6 +50,8 @@ pub struct Eyes {
     pub age: AgeModel,
     /// Tells living faces from attacks.
     pub liveness: LivenessModel,
+    /// The score that a face must reach.
+    score: f32,
 }
 
 impl Readings {
@@ -84,7 +86,30 @@ impl Eyes {
         runtime: Runtime,
     ) -> Result<Self, ModelError> {
         let (detector, age) = (Detector::load_for(detector, runtime)?, AgeModel::load_for(age, runtime)?);
-        Ok(Self { detector, age, liveness: LivenessModel::load_for(liveness, runtime)? })
+        let score = detector.shipped_score();
+        Ok(Self { detector, age, liveness: LivenessModel::load_for(liveness, runtime)?, score })
+    }
+
+    /// The same, where faces must reach another score than the detector's own.
+    #[must_use]
+    pub fn above(self, score: Option<f32>) -> Self {
+        Self { score: score.unwrap_or(self.score), ..self }
+    }
+
+    /// The faces of a picture, surest first.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] if the detector fails.
+    pub fn detect(&self, picture: &RgbImage) -> Result<Vec<Face>, ModelError> {
+        self.detector.detect_above(picture, self.score)
+    }
+
+    /// By what faces are found.
+    ///
+    /// # Errors
+    /// As [`Detector::found_by`].
+    pub fn found_by(&self) -> Result<FoundBy, ModelError> {
+        self.detector.found_by(self.score)
     }
 
     /// Reads one picture; `None` if no face is found in it.
@@ -98,7 +123,7 @@ impl Eyes {
         let chip = match input {
             Input::Chips => Some(Chip::from_aligned(picture, side)),
             Input::Pictures => {
-                nearest(&self.detector.detect(picture)?).and_then(|face| Chip::align(picture, &face.landmarks, side))
+                nearest(&self.detect(picture)?).and_then(|face| Chip::align(picture, &face.landmarks, side))
             }
         };
         chip.map(|chip| self.age.read(&chip)).transpose()

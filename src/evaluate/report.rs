@@ -510,10 +510,11 @@ fn liveness_section(l: &LivenessFigures) -> String {
     let unknown: String = l.not_known().into_iter().map(|what| format!("<p>{}.</p>", escape(what))).collect();
     let rejected: String = l.liveness_rejected.iter().map(|r| format!("<li>{}</li>", escape(&r.to_string()))).collect();
     format!(
-        "<p>Model {}, confidence {}. Frame by frame, and by visits of up to ten consecutive frames of a folder, which the gate's own \
+        "<p>Model {}, confidence {}. Frame by frame, and by visits of up to {} consecutive frames of a folder, which the gate's own \
          visit judged as those of somebody whose age is beyond doubt (ISO/IEC 30107-3).</p>{}{unknown}{faceless}{gap}{by_group}{}",
         escape(&l.liveness_model.to_string()),
         frames.confidence,
+        l.liveness_visit_frames,
         table(&["", "frames", "of frames", "visits", "of visits"], &rows),
         if rejected.is_empty() { String::new() } else { format!("<p>Not used:</p><ul>{rejected}</ul>") }
     )

@@ -72,7 +72,7 @@ impl Recording {
                 let point = |p: Point| Point::new((w - side) / 2.0 + p.x * side, (h - side) / 2.0 + p.y * side);
                 (TEMPLATE.map(point), None)
             }
-            Input::Pictures => match nearest(&eyes.detector.detect(picture)?) {
+            Input::Pictures => match nearest(&eyes.detect(picture)?) {
                 Some(face) => (face.landmarks, Some(face.bounds)),
                 None => return Ok(None),
             },

@@ -88,9 +88,32 @@ pub fn nearest(faces: &[Face]) -> Option<&Face> {
     faces.iter().max_by(|a, b| a.bounds.height().total_cmp(&b.bounds.height()))
 }
 
+/// By what, and above which score, faces are found, where that is not the detector inside the binary at its own score: what figures
+/// rest on that do not say otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundBy {
+    other: Option<String>,
+    fewer: bool,
+}
+
+impl FoundBy {
+    /// What finds other faces than that: another detector, or a score that is not its own.
+    #[must_use]
+    pub fn other(&self) -> Option<String> {
+        self.other.clone()
+    }
+
+    /// What may find fewer faces than that: another detector, or a higher score.
+    #[must_use]
+    pub fn fewer(&self) -> Option<String> {
+        self.other.clone().filter(|_| self.fewer)
+    }
+}
+
 /// The face detector, shared between threads.
 pub struct Detector {
     file: ModelFile,
+    embedded: bool,
     strides: Vec<f32>,
     units: Vec<f32>,
     score: f32,
@@ -139,7 +162,10 @@ impl Detector {
     /// See [`ModelError`].
     pub fn load_for(path: Option<&Path>, runtime: Runtime) -> Result<Self, ModelError> {
         match path {
-            None => Self::from_bytes("embedded face-detector.onnx", EMBEDDED, runtime),
+            None => {
+                let embedded = Self::from_bytes("embedded face-detector.onnx", EMBEDDED, runtime)?;
+                Ok(Self { embedded: true, ..embedded })
+            }
             Some(path) => Self::from_bytes(&path.display().to_string(), &ModelFile::read(path)?, runtime),
         }
     }
@@ -170,7 +196,7 @@ impl Detector {
             return Err(file.metadata().wrong("score", "0.01 to 0.99"));
         }
         let small = small_faces(&file.metadata())?;
-        Ok(Self { file, strides, units, score, small })
+        Ok(Self { file, embedded: false, strides, units, score, small })
     }
 
     /// Which model this is.
@@ -183,6 +209,19 @@ impl Detector {
     #[must_use]
     pub fn shipped_score(&self) -> f32 {
         self.score
+    }
+
+    /// By what faces are found that reach `score`.
+    ///
+    /// # Errors
+    /// Only if the build embedded a broken file.
+    pub fn found_by(&self, score: f32) -> Result<FoundBy, ModelError> {
+        let embedded = if self.embedded { None } else { Some(Self::embedded()?) };
+        let embedded = embedded.as_ref().unwrap_or(self);
+        let same = self.identity() == embedded.identity();
+        let at_its_own = same && score.to_bits() == embedded.score.to_bits();
+        let other = (!at_its_own).then(|| format!("{} at {score}", self.identity()));
+        Ok(FoundBy { other, fewer: !(same && score <= embedded.score) })
     }
 
     /// Finds the faces of a picture at the shipped score, surest first.

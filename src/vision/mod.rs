@@ -19,7 +19,7 @@ pub mod turn_points;
 
 pub use age_model::{AgeModel, Covered, FaceReading};
 pub use align::Chip;
-pub use detector::{BoundingBox, Detector, Face, nearest};
+pub use detector::{BoundingBox, Detector, Face, FoundBy, nearest};
 pub use liveness_model::{LivenessModel, LivenessScore};
 pub use model_file::{ModelError, ModelIdentity, Runtime};
 pub use turn_points::TurnPoints;
