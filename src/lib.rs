@@ -23,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod contradiction;
 pub mod decision;
 pub mod display;
 pub mod door_unit;

@@ -175,12 +175,6 @@ fn counted(judged: &[Judged<'_>], band: Band, wrongly: impl Fn(&Judged<'_>) -> b
     count(judged.iter().filter(|j| j.sample.age.counts_in(band, wrongly(j))).map(|j| j.person))
 }
 
-/// Number of people of a band.
-#[must_use]
-pub fn people_of(judged: &[Judged<'_>], band: Band) -> usize {
-    count(judged.iter().filter(|j| j.sample.age.surely_in(band)).map(|j| j.person))
-}
-
 /// The figures of a policy whose decisions these are.
 #[must_use]
 pub fn evidence(
@@ -209,7 +203,8 @@ pub fn evidence(
         dataset,
         pictures: judged.len(),
         minors: counted(judged, bands::minors(threshold), |j| j.let_in),
-        adults: people_of(judged, adults),
+        adults: counted(judged, adults, |j| !j.let_in),
+        ranges: count(judged.iter().filter(|j| j.sample.age.is_range()).map(|j| j.person)),
         asked_to_live: count(judged.iter().filter(|j| j.asked_to_live).map(|j| j.person)),
         max_false_accept,
         false_accept_ages: hard.label(),
@@ -273,7 +268,7 @@ fn group(
         minors: counted(&of, hard, |j| j.let_in),
         false_accept: accepted.map(|s| digits(s.value)),
         false_accept_high: accepted.map(|s| digits(s.high)),
-        adults: people_of(&of, adults),
+        adults: counted(&of, adults, |j| !j.let_in),
         false_reject: turned_away(&of, adults).map(|s| digits(s.value)),
         views_refused: mean(0),
         views_refused_half_light: mean(1),
