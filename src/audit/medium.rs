@@ -24,6 +24,8 @@ struct Mount {
     id: u64,
     point: PathBuf,
     kind: String,
+    /// What is mounted, such as a block device.
+    source: String,
     /// Of the file system, as they stand there.
     options: String,
 }
@@ -37,18 +39,43 @@ impl Mount {
             id: before.next()?.parse().ok()?,
             point: unescaped(before.nth(3)?).into(),
             kind: after.next()?.into(),
-            options: after.nth(1).unwrap_or_default().into(),
+            source: after.next().map(unescaped).unwrap_or_default(),
+            options: after.next().unwrap_or_default().into(),
         })
     }
 
+    /// The name of the block device that is mounted.
+    fn device(&self) -> Option<&str> {
+        self.source.strip_prefix("/dev/")
+    }
+
     fn is_in_memory(&self) -> bool {
-        IN_MEMORY.contains(&self.kind.as_str())
+        let is_memory = |device: &str| {
+            let number = ["zram", "ram"].iter().find_map(|kind| device.strip_prefix(kind));
+            number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        };
+        IN_MEMORY.contains(&self.kind.as_str()) || self.device().is_some_and(is_memory)
+    }
+
+    /// The file that a loop device shows as a disk.
+    fn file(&self) -> Option<PathBuf> {
+        let device = self.device().filter(|device| device.starts_with("loop"))?;
+        let file = std::fs::read_to_string(format!("/sys/class/block/{device}/loop/backing_file")).ok()?;
+        Some(file.trim_end().into())
     }
 
     /// Where an overlay keeps what is written.
     fn upper(&self) -> Option<PathBuf> {
-        let of = |option: &str| option.strip_prefix("upperdir=").map(|path| unescaped(path).into());
-        self.options.split(',').find_map(of)
+        self.option("upperdir=")
+    }
+
+    fn option(&self, name: &str) -> Option<PathBuf> {
+        self.options.split(',').find_map(|option| Some(unescaped(option.strip_prefix(name)?).into()))
+    }
+
+    /// Whether both folders that an overlay writes to are to be seen at their paths.
+    fn is_seen(&self, upper: &Path) -> bool {
+        upper.is_absolute() && upper.is_dir() && self.option("workdir=").is_some_and(|work| work.is_dir())
     }
 }
 
@@ -103,11 +130,17 @@ pub fn forgotten(config: &LogConfig, contact: bool) -> Vec<Forgotten> {
     }
     lost.into_iter()
         .map(|(memory, place, all)| Forgotten {
-            text: memory.tell(&place, &all),
+            text: memory.tell(&place, &all, medium_for(config, &place, &all)),
             key: if all == [KEY] && config.key_file.is_some() { "log.key_file" } else { "log.folder" },
             unlocks: all.contains(&COVER),
         })
         .collect()
+}
+
+/// Where a partition would keep all that is forgotten: what lies beside the log's folder lies outside of one that is mounted at it.
+fn medium_for<'a>(config: &'a LogConfig, place: &'a Path, all: &[&str]) -> &'a Path {
+    let above = config.folder.parent().filter(|above| !above.as_os_str().is_empty());
+    if all.contains(&RECORDS) { above.unwrap_or(place) } else { place }
 }
 
 /// Why the files of a folder do not last.
@@ -120,10 +153,10 @@ enum Memory {
 }
 
 impl Memory {
-    fn tell(&self, place: &Path, all: &[&str]) -> String {
+    fn tell(&self, place: &Path, all: &[&str], at: &Path) -> String {
         let (place, what) = (place.display(), all.join(", "));
         let are = if all.len() == 1 { "is" } else { "are" };
-        let remedy = "mount a partition of the card there";
+        let remedy = format!("mount a partition of the card at {}", at.display());
         match self {
             Self::Surely(memory) => {
                 let are = if all == [RECORDS] { "are" } else { are };
@@ -163,22 +196,26 @@ impl Mounts {
 
     /// In which memory a folder's files are, or may be; `None` where they last.
     fn forget(&self, folder: &Path) -> Option<Memory> {
-        let mut mount = self.of(folder)?;
-        if mount.is_in_memory() {
-            return Some(Memory::Surely(format!("{} at {}", mount.kind, mount.point.display())));
-        }
-        // An overlay may lie on another one.
-        for _ in 0..self.all.len() {
-            let upper = mount.upper()?;
-            let overlay = format!("an overlay over {}, whose files are in", mount.point.display());
-            let kept = self.of(&upper).filter(|_| upper.is_absolute());
-            match kept {
-                Some(kept) if kept.is_in_memory() => {
-                    return Some(Memory::Surely(format!("{overlay} {} at {}", kept.kind, kept.point.display())));
-                }
-                Some(kept) if upper.is_dir() => mount = kept,
-                _ => return Some(Memory::Perhaps(format!("{overlay} {}", upper.display()))),
+        let (mut mount, mut way) = (self.of(folder)?, String::new());
+        // An overlay may lie on another one, and a disk be a file of another.
+        for _ in 0..=self.all.len() {
+            if mount.is_in_memory() {
+                let what = mount.device().unwrap_or(&mount.kind);
+                return Some(Memory::Surely(format!("{way}{what} at {}", mount.point.display())));
             }
+            let below = if let Some(upper) = mount.upper() {
+                way += &format!("an overlay over {}, whose files are in ", mount.point.display());
+                let kept = self.of(&upper).filter(|kept| kept.is_in_memory() || mount.is_seen(&upper));
+                kept.ok_or_else(|| Memory::Perhaps(format!("{way}{}", upper.display())))
+            } else {
+                let file = mount.file()?;
+                way += &format!("a file {}, which is in ", file.display());
+                self.of(file.parent()?).ok_or_else(|| Memory::Perhaps(way.trim_end_matches(", which is in ").into()))
+            };
+            mount = match below {
+                Ok(below) => below,
+                Err(perhaps) => return Some(perhaps),
+            };
         }
         None
     }
@@ -236,6 +273,18 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_in_memory_is_none() {
+        for (device, lasts) in
+            [("zram1", false), ("ram0", false), ("mmcblk0p3", true), ("zram", true), ("ramdisk", true), ("sda1", true)]
+        {
+            let mounts =
+                format!("30 1 179:2 / / rw - ext4 /dev/root rw\n31 30 252:1 / /var/log rw - ext4 /dev/{device} rw\n");
+            let expected = if lasts { None } else { surely(&format!("{device} at /var/log")) };
+            assert_eq!(forget("/var/log/agegate", &mounts), expected, "{device}");
+        }
+    }
+
+    #[test]
     fn an_overlay_whose_files_cannot_be_seen_may_keep_them_in_memory() {
         // What the first program of a board mounts is out of sight once the root is changed; so is a container's disk, a folder whose
         // name is relative to nobody knows what, and one that was unmounted while in use.
@@ -250,14 +299,24 @@ mod tests {
     #[test]
     fn an_overlay_on_a_card_lasts_and_one_on_another_in_memory_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let upper = folder.path().display();
-        let overlay = format!("31 30 0:27 / /data rw - overlay overlay rw,lowerdir=/l,upperdir={upper},workdir=/w\n");
+        for name in ["upper", "work"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let at = folder.path().display();
+        let overlay =
+            format!("31 30 0:27 / /data rw - overlay overlay rw,lowerdir=/l,upperdir={at}/upper,workdir={at}/work\n");
         let card = format!("30 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n{overlay}");
         assert_eq!(forget("/data/log", &card), None);
+        // A folder of the same name is not the one that is written to.
+        std::fs::remove_dir(folder.path().join("work")).unwrap();
+        assert!(matches!(forget("/data/log", &card), Some(Memory::Perhaps(_))));
+        std::fs::create_dir(folder.path().join("work")).unwrap();
         let below = "30 1 0:26 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/media/rw/u,workdir=/w\n32 30 0:28 / /media/rw rw - tmpfs tmpfs rw\n";
         assert_eq!(
             forget("/data/log", &format!("{below}{overlay}")),
-            surely("an overlay over /, whose files are in tmpfs at /media/rw")
+            surely(
+                "an overlay over /data, whose files are in an overlay over /, whose files are in tmpfs at /media/rw"
+            )
         );
     }
 
@@ -282,8 +341,8 @@ mod tests {
             (&[COVER], "that the cover was opened is forgotten"),
             (&[RECORDS, KEY], "the records, the log's key are forgotten"),
         ] {
-            let told = memory.tell(Path::new("/run/agegate"), all);
-            assert!(told.contains(expected), "{told}");
+            let told = memory.tell(Path::new("/run/agegate/log"), all, Path::new("/run/agegate"));
+            assert!(told.contains(expected) && told.ends_with("a partition of the card at /run/agegate"), "{told}");
         }
     }
 
