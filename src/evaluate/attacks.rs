@@ -145,15 +145,39 @@ impl Named {
             ["live", "living", "lives", "alive", "bonafide", "genuine", "real", "authentic", "normal", "noattack"];
         const WHO: [&str; 9] =
             ["people", "persons", "person", "subjects", "humans", "human", "faces", "face", "clients"];
-        const HELD: [&str; 14] = [
-            "attack", "attacks", "spoof", "spoofs", "fake", "fakes", "replay", "replays", "screen", "screens", "print",
-            "prints", "mask", "masks",
+        // Those that the shipped policies know, and what else they are called; a photo and a video may as well be ways to look at the living.
+        const HELD: [&str; 24] = [
+            "attack",
+            "spoof",
+            "fake",
+            "replay",
+            "screen",
+            "display",
+            "print",
+            "printed",
+            "mask",
+            "phone",
+            "tablet",
+            "monitor",
+            "paper",
+            "card",
+            "cartoon",
+            "glossy",
+            "halftone",
+            "posterised",
+            "posterized",
+            "sketch",
+            "statue",
+            "poster",
+            "cutout",
+            "printout",
         ];
         let letters: String = name.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
         let who = WHO.iter().find_map(|who| letters.strip_suffix(who));
         match who.unwrap_or(&letters) {
             how if HOW.contains(&how) => Self::Living,
-            _ if HELD.contains(&&*letters) => Self::Attacks,
+            _ if HELD.contains(&letters.strip_suffix("es").unwrap_or(&letters)) => Self::Attacks,
+            _ if HELD.contains(&letters.strip_suffix('s').unwrap_or(&letters)) => Self::Attacks,
             "" if who.is_some() => Self::People,
             _ => Self::Other,
         }
@@ -198,6 +222,10 @@ impl AttackSet {
             }
         }
         for folder in live {
+            let name = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+            if Named::by(&name.file_name().unwrap_or_default().to_string_lossy()) == Named::Attacks {
+                return Err(AttackSetError::Attacks { path: folder.clone() });
+            }
             let before = set.pictures.len();
             set.walk(folder, LIVE)?;
             if set.pictures.len() == before {
@@ -433,6 +461,13 @@ mod tests {
             message.starts_with("living people ") && message.contains("Screens: by its name it holds attacks"),
             "{message}"
         );
+        assert!(told(&[], &[folder.path().join("Screens")]).contains("Screens: by its name it holds attacks"));
+        for shipped in crate::policy::ShippedPolicy::ALL {
+            for kind in crate::policy::Policy::of(shipped).liveness.unwrap().evidence.unwrap().attacks {
+                assert!(Named::by(&kind.instrument) == Named::Attacks, "{}", kind.instrument);
+                assert!(Named::by(&format!("{}-2", kind.instrument)) == Named::Attacks, "{}", kind.instrument);
+            }
+        }
         let inside = self::folder(&["screen/a.jpg", "live/mask/b.jpg"]);
         assert!(told(&[inside.path().into()], &[]).contains("live/mask: by its name it holds attacks"));
     }
