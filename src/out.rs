@@ -78,7 +78,13 @@ pub fn field(text: &str) -> String {
     let text = one_line(text);
     // The wide ones of East Asian keyboards are taken for the same.
     let formula = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-    let text = if text.starts_with(formula) { format!("'{text}") } else { text };
+    // What a program may drop from the front of a cell is no protection.
+    let bare = text.trim_start_matches(|c: char| {
+        c.is_whitespace()
+            || is_unseen(c)
+            || matches!(c, '\u{2800}' | '\u{fe00}'..='\u{fe0f}' | '\u{200c}'..='\u{200d}' | '\u{e0000}'..='\u{e0fff}')
+    });
+    let text = if bare.starts_with(formula) { format!("'{text}") } else { text };
     if text.contains([',', '"', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
