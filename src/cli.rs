@@ -65,7 +65,7 @@ pub enum Command {
     Setup(SetupArgs),
     /// Help whoever mounts the camera: where the face is, its size, light, sharpness and turn, as words and as a box.
     Aim(AimArgs),
-    /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: `run` would not start, or lets nobody in until something is done.
+    /// Check configuration, models, camera, pins, display and log; one line each. Exit code 1: something is to be done first, for `run` would not start, let nobody in, or forget with the power that the cover was opened.
     Check(CheckArgs),
     /// Read the decision log.
     Log(LogArgs),

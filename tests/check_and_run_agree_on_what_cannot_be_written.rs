@@ -103,6 +103,16 @@ fn the_key() {
 }
 
 #[test]
+fn the_folder_of_records() {
+    let board = Board::new("folder = \"place/log\"", "");
+    std::fs::write(board.path("place/log/decisions-2026-01-01-000.jsonl"), "").unwrap();
+    std::fs::write(board.path("place/log/lock"), "").unwrap();
+    std::fs::write(board.path("place/log/head"), "").unwrap();
+    board.seal("place/log", 0o555);
+    board.refused("writing to the folder failed", "log.folder");
+}
+
+#[test]
 fn the_newest_file_of_records() {
     let board = Board::new("folder = \"place/log\"", "");
     std::fs::write(board.path("place/log/decisions-2026-01-01-000.jsonl"), "").unwrap();

@@ -89,8 +89,7 @@ impl AuditLog {
     pub fn probe(config: &LogConfig) -> Result<String, AuditError> {
         let folder = &config.folder;
         let existing = files::nearest(folder)?;
-        let writable = rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK);
-        writable.map_err(|e| AuditError::io(existing, "writing to the folder")(e.into()))?;
+        may_be_written(existing)?;
         let key_path = key::path(config)?;
         let found = key::find(&key_path)?;
         if !matches!(found, key::Found::InUse(_)) {
@@ -253,6 +252,8 @@ impl Open {
     fn begin(config: &LogConfig, known: Option<&Known>, now: &Now) -> Result<Self, AuditError> {
         let folder = &config.folder;
         make_folder(folder)?;
+        // Files that are there could be written to, and the next one not be made.
+        may_be_written(folder)?;
         let lock = lock::take(folder, known.map(|known| &known.lock))?;
         let files = files::list(folder)?;
         let key_path = key::path(config)?;
@@ -582,6 +583,12 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
 }
 
 /// Makes the folder, durably.
+/// Whether files can be made in a folder.
+fn may_be_written(folder: &Path) -> Result<(), AuditError> {
+    let may = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    may.map_err(|e| AuditError::io(folder, "writing to the folder")(e.into()))
+}
+
 fn make_folder(folder: &Path) -> Result<(), AuditError> {
     files::nearest(folder)?;
     let missing: Vec<&Path> = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();

@@ -212,8 +212,8 @@ fn door_unit(list: &mut List, config: &Config, neighbours: &Neighbours) {
         }
     }
     let marker = tamper::marker(&config.log.folder);
-    if tamper::is_there(&marker) {
-        list.bad("cover", "it was opened: nothing opens until `agegate reset-tamper`");
+    if let Some(stands) = tamper::what_stands(&marker) {
+        list.bad("cover", &stands);
     } else if let (true, Err(error)) = (config.inputs.tamper.is_some(), tamper::can_be_marked(&marker)) {
         list.bad("cover", &config.unusable("log.folder", error).to_string());
     }

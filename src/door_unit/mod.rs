@@ -77,7 +77,8 @@ impl DoorUnit {
         let (inputs, outputs) = (&config.inputs, &config.outputs);
         let (marker, contact) = (tamper::marker(&config.log.folder), inputs.tamper.is_some());
         // Taking the contact out of the configuration is no reset.
-        let tamper = (contact || tamper::is_there(&marker)).then(|| Tamper::new(marker, contact));
+        let stands = tamper::what_stands(&marker);
+        let tamper = (contact || stands.is_some()).then(|| Tamper::new(marker, contact));
         let leaf = inputs.contact.is_some().then(|| Leaf::new(inputs.held_open_seconds));
         let mut unit = Self {
             watch: Watch::start(inputs)?,
@@ -91,7 +92,7 @@ impl DoorUnit {
         };
         if unit.tampered() {
             unit.raised.push(Alarm::Tamper);
-            log::error!("the cover was opened before this start: nothing opens until `agegate reset-tamper`");
+            log::error!("the cover was opened before this start: {}", stands.unwrap_or_default());
         }
         Ok(unit)
     }

@@ -140,6 +140,22 @@ pub fn is_there(marker: &Path) -> bool {
     !marker.symlink_metadata().is_err_and(|error| nothing_stands_there(&error))
 }
 
+/// What is to be said of whatever stands there, if anything does, and what to do about it.
+#[must_use]
+pub fn what_stands(marker: &Path) -> Option<String> {
+    let file = marker.display();
+    match marker.symlink_metadata() {
+        Err(error) if nothing_stands_there(&error) => None,
+        Err(error) => Some(format!("{file}: cannot be looked at: {error}; nothing opens, as if the cover was opened")),
+        Ok(meta) if meta.is_file() && is_mark(marker, meta.len()) => {
+            Some("it was opened: nothing opens until `agegate reset-tamper`".into())
+        }
+        Ok(_) => Some(format!(
+            "{file} is no file that a gate made, and stands where one would say that the cover was opened: nothing opens until it is moved away"
+        )),
+    }
+}
+
 /// Whether an error says so for sure: there is no such file, or no folder in which it could be.
 fn nothing_stands_there(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
@@ -159,7 +175,7 @@ pub fn reset(marker: &Path) -> std::io::Result<bool> {
         Err(error) if nothing_stands_there(&error) => return Ok(false),
         Err(error) => return Err(error),
         Ok(meta) if !meta.is_file() || !is_mark(marker, meta.len()) => {
-            return Err(std::io::Error::other("this is no file that a gate made"));
+            return Err(std::io::Error::other("this is no file that a gate made; move it away"));
         }
         Ok(_) => {}
     }
@@ -242,11 +258,14 @@ mod tests {
         assert!(Tamper::new(file.clone(), true).tampered());
         assert!(reset(&file).is_err() && file.symlink_metadata().is_ok());
         std::fs::remove_file(&file).unwrap();
+        assert!(what_stands(&file).is_none());
         // Such as the log's key, in a gate that was told to keep it there.
         std::fs::write(&file, "agegate-log-key 1 00").unwrap();
         assert!(Tamper::new(file.clone(), true).tampered());
         assert!(reset(&file).is_err() && file.exists());
+        assert!(what_stands(&file).unwrap().contains("is no file that a gate made"));
         std::fs::write(&file, &TEXT[..20]).unwrap();
+        assert!(what_stands(&file).unwrap().contains("`agegate reset-tamper`"));
         assert!(reset(&file).unwrap(), "a mark for which there was no more room is one");
     }
 
