@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::civil::Date;
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags};
 
 use super::AuditError;
 
@@ -148,6 +148,14 @@ pub fn nearest(folder: &Path) -> Result<&Path, AuditError> {
         }
     }
     Ok(Path::new("."))
+}
+
+/// Whether files can be made in a folder.
+///
+/// # Errors
+/// What the system says, where they cannot.
+pub fn can_be_made_in(folder: &Path) -> std::io::Result<()> {
+    Ok(rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// What is wrong if a path does not lead to an open file any more; `None` if it does.

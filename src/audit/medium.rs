@@ -155,11 +155,10 @@ enum Memory {
 impl Memory {
     fn tell(&self, place: &Path, all: &[&str], at: &Path) -> String {
         let (place, what) = (place.display(), all.join(", "));
-        let are = if all.len() == 1 { "is" } else { "are" };
+        let are = if matches!(all, [KEY | COVER]) { "is" } else { "are" };
         let remedy = format!("mount a partition of the card at {}", at.display());
         match self {
             Self::Surely(memory) => {
-                let are = if all == [RECORDS] { "are" } else { are };
                 format!("{place} is in memory ({memory}): {what} {are} forgotten with the power; {remedy}")
             }
             Self::Perhaps(overlay) => format!(

@@ -96,8 +96,7 @@ impl AuditLog {
             // Its folder is not made, but where it is one above the log's.
             let place = key_path.parent().unwrap_or(Path::new("/"));
             let place = if folder.starts_with(place) { files::nearest(place)? } else { place };
-            let may = rustix::fs::access(place, Access::WRITE_OK | Access::EXEC_OK);
-            may.map_err(|e| AuditError::io(&key_path, "making the key in its folder")(e.into()))?;
+            files::can_be_made_in(place).map_err(AuditError::io(&key_path, "making the key in its folder"))?;
         }
         let known = !matches!(found, key::Found::Nothing);
         let key = match found {
@@ -583,10 +582,9 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
 }
 
 /// Makes the folder, durably.
-/// Whether files can be made in a folder.
+/// Refuses a folder of records in which no file can be made.
 fn may_be_written(folder: &Path) -> Result<(), AuditError> {
-    let may = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
-    may.map_err(|e| AuditError::io(folder, "writing to the folder")(e.into()))
+    files::can_be_made_in(folder).map_err(AuditError::io(folder, "writing to the folder"))
 }
 
 fn make_folder(folder: &Path) -> Result<(), AuditError> {

@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::Access;
-
 use crate::audit::{AlarmChange, files};
 
 /// How often the file is looked for.
@@ -40,8 +38,7 @@ pub fn can_be_marked(marker: &Path) -> std::io::Result<()> {
     };
     // Folders that are missing are made with that of the log.
     let folder = files::nearest(marker.parent().unwrap_or(Path::new("."))).map_err(|error| not(&error))?;
-    let may = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
-    may.map_err(|error| not(&std::io::Error::from(error)))
+    files::can_be_made_in(folder).map_err(|error| not(&error))
 }
 
 /// The cover and what is known of it.
