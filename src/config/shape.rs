@@ -46,12 +46,17 @@ struct Walk<'t> {
 impl Walk<'_> {
     /// The section of a table of the file.
     fn section(&self, name: &str) -> Option<&'static Section> {
-        let whole = match (self.file, name) {
+        let whole = self.whole_name(name);
+        SECTIONS.iter().find(|section| section.name == whole)
+    }
+
+    /// A table's name as it is in a configuration.
+    fn whole_name(&self, name: &str) -> String {
+        match (self.file, name) {
             (File::Configuration, name) => name.to_owned(),
             (File::Policy, "") => "policy".to_owned(),
             (File::Policy, name) => format!("policy.{name}"),
-        };
-        SECTIONS.iter().find(|section| section.name == whole)
+        }
     }
 
     fn table(&mut self, table: &DeTable<'_>, above: &str) {
@@ -175,11 +180,7 @@ impl Walk<'_> {
 
     /// The tables that a table has below its keys, as what follows on a list of these.
     fn tables_inside(&self, table: &str) -> String {
-        let whole = match (self.file, table) {
-            (File::Configuration, table) => table.to_owned(),
-            (File::Policy, "") => "policy".to_owned(),
-            (File::Policy, table) => format!("policy.{table}"),
-        };
+        let whole = self.whole_name(table);
         let above = if self.file == File::Policy { "policy." } else { "" };
         let inside = SECTIONS.iter().filter(|section| {
             section
