@@ -10,6 +10,12 @@ command -v cargo-fuzz >/dev/null 2>&1 || cargo install --locked --quiet cargo-fu
 export RUSTC_BOOTSTRAP=1
 # One code generation unit makes the faster fuzzer; FUZZ_CODEGEN_UNITS=16 builds in less time.
 [ $# -gt 0 ] || set -- configuration pixels log picture clip model
+# What was found: the fuzzer's last lines alone do not say.
+failed() {
+	tail -n 40 "target/fuzz-$1.log"
+	grep -nE -A 3 "panicked at|ERROR: libFuzzer|Base64:" "target/fuzz-$1.log" | cut -c 1-2000 | head -n 30
+	echo "FAILED: $1"
+}
 mkdir -p target/fuzz-corpus
 for target in "$@"; do
 	found="target/fuzz-corpus/$target"
@@ -22,7 +28,7 @@ for target in "$@"; do
 	echo "fuzzing $target for $seconds s"
 	# shellcheck disable=SC2086 # lists of folders and options
 	cargo fuzz run --fuzz-dir fuzz -s none --codegen-units "${FUZZ_CODEGEN_UNITS:-1}" "$target" "$found" $seeds -- -max_total_time="$seconds" -print_final_stats=1 $limits \
-		>"target/fuzz-$target.log" 2>&1 || { tail -n 40 "target/fuzz-$target.log"; echo "FAILED: $target"; exit 1; }
+		>"target/fuzz-$target.log" 2>&1 || { failed "$target"; exit 1; }
 	grep -E "number_of_executed_units|peak_rss_mb" "target/fuzz-$target.log" | tr '\n' ' '
 	echo
 done

@@ -131,6 +131,17 @@ fn a_file_that_was_copied_is_not_counted_twice() {
 }
 
 #[test]
+fn a_record_that_somebody_else_numbered_as_the_gates_own_hides_none() {
+    let [shown, stats, exported] = all_say("the chain is BROKEN", |folder| {
+        let of_the_gate = std::fs::read_to_string(&list(folder)[1]).unwrap().lines().next().unwrap().to_owned();
+        edit(&list(folder)[0], |l| l.push(of_the_gate.replace("Allow", "Refer").replace("old-enough", "not-sure")));
+    });
+    assert_eq!(shown.lines().count(), 32, "{shown}");
+    assert!(stats.contains(": 31 decisions") && stats.contains("30  Allow (old-enough)"), "{stats}");
+    assert_eq!(exported.lines().count(), 32, "{exported}");
+}
+
+#[test]
 fn where_there_is_no_log_all_say_the_same() {
     let folder = tempfile::tempdir().unwrap();
     for make in [false, true] {

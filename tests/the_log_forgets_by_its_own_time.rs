@@ -117,6 +117,29 @@ fn a_clock_a_hundred_days_ahead_deletes_nothing_at_any_rotation() {
 }
 
 #[test]
+fn a_time_that_somebody_wrote_at_the_end_deletes_nothing() {
+    for span in [3_650 * 86_400, 1 << 53, u64::MAX] {
+        for whole_file in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut board = Board::new(folder.path(), |_| ());
+            board.runs(5 * DAY);
+            let path = files::list(&board.config.folder).unwrap().pop().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut forged: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+            forged["span_s"] = span.into();
+            std::fs::write(&path, if whole_file { format!("{forged}\n") } else { format!("{text}{forged}\n") })
+                .unwrap();
+            board.start();
+            board.runs(5 * DAY);
+            let report = board.report();
+            assert!(!report.intact() && report.first == 1 && report.files > 8, "{span}, {whole_file}: {report:#?}");
+            board.runs(30 * DAY);
+            assert!(board.report().first > 1, "{span}, {whole_file}: it grows old all the same");
+        }
+    }
+}
+
+#[test]
 fn a_board_that_never_learns_the_time_forgets_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let mut board = Board::new(folder.path(), |_| ());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use agegate::{
     audit::{
-        AuditLog, Event, files,
+        AuditLog, Event, files, reader,
         verify::{Against, Report, verify},
     },
     config::LogConfig,
@@ -183,6 +183,46 @@ fn a_record_appended_by_somebody_without_the_key() {
 }
 
 #[test]
+fn a_number_that_is_taken_is_given_to_no_other_record() {
+    for (at, number) in [(0, 40), (1, 40), (1, (1 << 52) - 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        session(&config, 3);
+        let path = newest(&config);
+        let mut kept = lines(&path);
+        let forged = kept[2].replace("\"seq\":3", &format!("\"seq\":{number}"));
+        kept.insert(kept.len() - at, forged);
+        std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+        assert_eq!(AuditLog::open(&config).unwrap().append(Event::Stop).unwrap(), number + 2, "after a gap");
+        session(&config, 0);
+        assert_eq!(AuditLog::open(&config).unwrap().append(Event::Stop).unwrap(), number + 3, "and no gap again");
+    }
+}
+
+#[test]
+fn a_number_that_no_gate_reaches_leads_nowhere() {
+    for number in [1 << 52, (1 << 53) - 1, 1 << 53, u64::MAX, 0] {
+        for at in [0, 1] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = config(folder.path());
+            session(&config, 3);
+            let path = newest(&config);
+            let mut kept = lines(&path);
+            let forged = kept[2].replace("\"seq\":3", &format!("\"seq\":{number}"));
+            kept.insert(kept.len() - at, forged);
+            std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+            session(&config, 1);
+            session(&config, 1);
+            let next = AuditLog::open(&config).unwrap().append(Event::Stop).unwrap();
+            assert!((7..=8).contains(&next), "{number} put at {at}: {next}");
+            let report = checked(&config);
+            // The forged line and what stands beside it, and at most one gap; not all that came after it.
+            assert!(!report.intact() && report.faults.len() <= 6 && report.last == next, "{number}, {at}: {report:#?}");
+        }
+    }
+}
+
+#[test]
 fn the_key_taken_away() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
@@ -260,6 +300,23 @@ enum Attack {
     Flip(prop::sample::Index, prop::sample::Index, u8),
     /// Takes a file away.
     Remove(prop::sample::Index),
+    /// Puts a line of a file into it once more, with another number and another time since the log began.
+    Forge(prop::sample::Index, [prop::sample::Index; 2], u64, u64),
+}
+
+/// Small numbers, such as the gate's own, and those near which arithmetic ends.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0u64..80,
+        (50u32..=63, -2i64..3).prop_map(|(bits, by)| (1u64 << bits).saturating_add_signed(by)),
+        Just(u64::MAX)
+    ]
+}
+
+fn forging() -> impl Strategy<Value = Attack> {
+    let index = any::<prop::sample::Index>;
+    (index(), [index(), index()], number(), number())
+        .prop_map(|(f, lines, seq, span)| Attack::Forge(f, lines, seq, span))
 }
 
 fn attack() -> impl Strategy<Value = Attack> {
@@ -268,6 +325,7 @@ fn attack() -> impl Strategy<Value = Attack> {
         (index(), 0.0f64..1.0).prop_map(|(f, share)| Attack::Cut(f, share)),
         (index(), index(), 0u8..8).prop_map(|(f, at, bit)| Attack::Flip(f, at, bit)),
         index().prop_map(Attack::Remove),
+        forging(),
     ]
 }
 
@@ -276,7 +334,7 @@ fn commit(attack: &Attack, config: &LogConfig) -> bool {
     let mut paths = files::list(&config.folder).unwrap();
     paths.push(config.folder.join("head"));
     let path = match attack {
-        Attack::Cut(f, _) | Attack::Flip(f, _, _) | Attack::Remove(f) => f.get(&paths),
+        Attack::Cut(f, _) | Attack::Flip(f, _, _) | Attack::Remove(f) | Attack::Forge(f, ..) => f.get(&paths),
     };
     let Ok(mut bytes) = std::fs::read(path) else { return false };
     match attack {
@@ -289,6 +347,17 @@ fn commit(attack: &Attack, config: &LogConfig) -> bool {
         Attack::Flip(_, at, bit) => {
             *at.get_mut(&mut bytes) ^= 1 << bit;
             std::fs::write(path, bytes).unwrap();
+        }
+        Attack::Forge(_, [from, to], seq, span) => {
+            let mut lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(Into::into).collect();
+            let Ok(mut record) = serde_json::from_str::<serde_json::Value>(&lines[from.index(lines.len())]) else {
+                return false;
+            };
+            if record.is_object() {
+                (record["seq"], record["span_s"]) = ((*seq).into(), (*span).into());
+            }
+            lines.insert(to.index(lines.len() + 1), record.to_string());
+            std::fs::write(path, lines.join("\n") + "\n").unwrap();
         }
     }
     true
@@ -320,6 +389,37 @@ proptest! {
         for records in after {
             session(&config, records);
             prop_assert!(!harmed || !checked(&config).intact(), "later: {:#?}", checked(&config));
+        }
+    }
+
+    #[test]
+    fn what_somebody_writes_into_the_log_hides_nothing_and_makes_nothing_old(
+        rounds in prop::collection::vec((0usize..25, prop::collection::vec(forging(), 0..3)), 1..5),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let told = || {
+            let mut told = Vec::new();
+            reader::records(&config.folder, |record| told.push(record)).unwrap();
+            told
+        };
+        let mut own = Vec::new();
+        for (records, attacks) in rounds {
+            let mut log = AuditLog::open(&config).unwrap();
+            for _ in 0..records {
+                let number = log.append(Event::Stop).unwrap();
+                let last = told().pop().unwrap();
+                prop_assert_eq!(last.seq, number);
+                own.push(last);
+            }
+            drop(log);
+            for attack in &attacks {
+                commit(attack, &config);
+            }
+            let told = told();
+            for record in &own {
+                prop_assert_eq!(told.iter().filter(|other| *other == record).count(), 1, "{:?}", record);
+            }
         }
     }
 

@@ -110,7 +110,7 @@ impl Counts {
             "act" => *self.acts.entry(record.act.clone().unwrap_or_default()).or_default() += 1,
             "start" => self.starts += 1,
             "gap" => self.fault(record.seq, record.what.clone().unwrap_or_else(|| "a gap".into())),
-            "unlogged" => self.unlogged += record.count.unwrap_or(1),
+            "unlogged" => self.unlogged = self.unlogged.saturating_add(record.count.unwrap_or(1)),
             _ => {}
         }
     }

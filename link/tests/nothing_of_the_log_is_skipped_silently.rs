@@ -222,6 +222,22 @@ fn the_gates_own_gap_goes_out_as_the_record_it_is() {
 }
 
 #[test]
+fn after_a_number_that_the_gate_did_not_believe_its_own_records_come() {
+    for (number, is_record) in [((1u64 << 53) - 1, true), (1 << 53, false), (u64::MAX, false)] {
+        let (folder, mut log) = log();
+        log.visits(2);
+        let forged = log.line(&decision("Allow", "old-enough")).replace("\"seq\":3", &format!("\"seq\":{number}"));
+        log.raw(format!("{forged}\n").as_bytes());
+        log.append(&json!({"event": "gap", "what": "no gate reaches that number", "expected": 2, "found": number}))
+            .visits(2);
+        let (numbers, notices) = Reader::default().read(folder.path());
+        let expected = if is_record { vec![1, 2, number, 3, 4, 5] } else { vec![1, 2, 3, 4, 5] };
+        assert_eq!(numbers, expected, "{notices:?}");
+        assert_eq!(notices.len(), 1, "{notices:?}");
+    }
+}
+
+#[test]
 fn a_file_that_was_copied_is_told_and_moves_nothing() {
     let (folder, mut log) = log();
     log.visits(3);

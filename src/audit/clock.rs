@@ -83,7 +83,8 @@ impl Span {
     /// Moves on to a moment; the time that has passed by then.
     pub fn advance(&mut self, now: &Now) -> Duration {
         if let Some(last) = &self.last {
-            self.total += elapsed(last, now, self.latest);
+            // What a record says may be anything: somebody else may have written it.
+            self.total = self.total.saturating_add(elapsed(last, now, self.latest));
         }
         self.latest = self.latest.max(now.wall);
         self.last = Some(now.clone());

@@ -41,10 +41,17 @@ impl Name {
         Some(Self { day: day.parse().ok()?, number })
     }
 
-    /// The name of the next file, on a day that may be later.
+    /// The name of the next file, on a day that may be later; `None` after the last name that there is.
     #[must_use]
-    pub fn next(self, today: Date) -> Self {
-        if today > self.day { Self { day: today, number: 0 } } else { Self { number: self.number + 1, ..self } }
+    pub fn next(self, today: Date) -> Option<Self> {
+        let begun = |day| Self { day, number: 0 };
+        if today > self.day {
+            return Some(begun(today));
+        }
+        match self.number.checked_add(1) {
+            Some(number) => Some(Self { number, ..self }),
+            None => self.day.tomorrow().ok().map(begun),
+        }
     }
 }
 
@@ -192,12 +199,27 @@ mod tests {
     fn names_sort_as_they_were_made_even_beyond_a_thousand_a_day() {
         let mut name = Name { day: "2026-01-01".parse().unwrap(), number: 998 };
         for _ in 0..5 {
-            let next = name.next("2026-01-01".parse().unwrap());
+            let next = name.next("2026-01-01".parse().unwrap()).unwrap();
             assert!(next > name && Name::of(Path::new(&next.to_string())) == Some(next), "{next}");
             name = next;
         }
-        assert!(name.next("2026-01-02".parse().unwrap()) > name);
-        assert!(name.next("2025-12-31".parse().unwrap()) > name, "a clock that goes back does not go back in the log");
+        assert!(name.next("2026-01-02".parse().unwrap()).unwrap() > name);
+        assert!(
+            name.next("2025-12-31".parse().unwrap()).unwrap() > name,
+            "a clock that goes back does not go back in the log"
+        );
+    }
+
+    #[test]
+    fn after_the_last_name_of_a_day_comes_the_next_day_and_after_the_last_of_all_none() {
+        let today = "2026-01-01".parse().unwrap();
+        for (last, next) in [
+            ("decisions-2026-01-01-4294967295.jsonl", Some("decisions-2026-01-02-000.jsonl")),
+            ("decisions-9999-12-31-4294967295.jsonl", None),
+        ] {
+            let name = Name::of(Path::new(last)).unwrap();
+            assert_eq!(name.next(today).map(|name| name.to_string()).as_deref(), next, "{last}");
+        }
     }
 
     #[test]

@@ -12,13 +12,10 @@ use std::{
 };
 
 use super::{
-    AuditError, GENESIS,
+    AuditError, GENESIS, Record,
     files::{self, For},
     key::{Key, Purpose},
 };
-
-/// No log gets as far; a larger number is none of ours.
-pub(super) const MOST: u64 = 1 << 53;
 
 /// The last number and hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +81,7 @@ impl Head {
             && seq.bytes().all(|b| b.is_ascii_digit())
             && hash.len() == 64
             && hex(hash);
-        let seq = seq.parse().ok().filter(|seq| good && *seq < MOST)?;
+        let seq = seq.parse().ok().filter(|seq| good && *seq < Record::MOST)?;
         let head = Self { seq, hash: hash.into() };
         Some(match mac {
             None => Found::Plain(head),

@@ -1,9 +1,9 @@
 //! Reading the log's files in the order of their names, line by line, in bounded memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     io::{BufRead, BufReader, ErrorKind, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -41,7 +41,7 @@ impl Line {
         if self.long_hash.is_some() {
             return Err(format!("{} bytes are too long for a record", self.length));
         }
-        serde_json::from_slice(&self.bytes).map_err(|e| e.to_string())
+        Record::of(&self.bytes)
     }
 
     /// BLAKE3 of the line without its line end, in hex.
@@ -113,38 +113,66 @@ impl Unreadable {
     }
 }
 
-/// Numbers of records that were read already, in few runs.
+/// Which records were read already: their numbers in few runs, and the lines of one file at most.
+///
+/// A number alone says nothing: a record that somebody else wrote must not hide the gate's own that bears the same.
 #[derive(Debug, Default)]
-struct Numbers(BTreeMap<u64, u64>);
+struct Known {
+    /// By the first number of a run: the last, and in which file it stands.
+    runs: BTreeMap<u64, (u64, usize)>,
+    /// Hashes of the lines of the file that was looked into last, with the first line that has it.
+    lines: Option<(usize, HashMap<String, usize>)>,
+}
 
-impl Numbers {
-    /// Whether a number is new; it is not any more then.
-    fn is_new(&mut self, number: u64) -> bool {
-        match self.0.range_mut(..=number).next_back() {
-            Some((_, last)) if *last >= number => return false,
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => drop(self.0.insert(number, number)),
-        }
-        true
+impl Known {
+    /// Whether the record in a line of the file `at` of `files` was not read before, in another file or an earlier line.
+    fn is_new(&mut self, files: &[PathBuf], at: usize, line: &Line, number: u64) -> Result<bool, AuditError> {
+        let before = match self.runs.range_mut(..=number).next_back() {
+            Some((_, (last, file))) if *last >= number => *file,
+            Some((_, (last, file))) if *last + 1 == number && *file == at => {
+                *last = number;
+                return Ok(true);
+            }
+            _ => {
+                self.runs.insert(number, (number, at));
+                return Ok(true);
+            }
+        };
+        let first = self.lines_of(files, before)?.get(&line.hash());
+        Ok(first.is_none_or(|first| before == at && *first == line.number))
+    }
+
+    fn lines_of(&mut self, files: &[PathBuf], file: usize) -> Result<&HashMap<String, usize>, AuditError> {
+        let hashes = match self.lines.take() {
+            Some((known, hashes)) if known == file => hashes,
+            _ => {
+                let mut hashes = HashMap::new();
+                lines(&files[file], |line| _ = hashes.entry(line.hash()).or_insert(line.number))?;
+                hashes
+            }
+        };
+        Ok(&self.lines.insert((file, hashes)).1)
     }
 }
 
-/// Calls `each` with every readable record of the log, oldest first, and tells what could not be read. A number counts once:
-/// the records of a file that was copied are not told again. A folder that is missing holds none.
+/// Calls `each` with every readable record of the log, oldest first, and tells what could not be read. A record counts once:
+/// those of a file that was copied are not told again. Another record with a number that is taken is told as well. A folder
+/// that is missing holds none.
 ///
 /// # Errors
 /// [`AuditError::Io`] if the folder cannot be read.
 pub fn records(folder: &Path, mut each: impl FnMut(Record)) -> Result<Unreadable, AuditError> {
     let mut unreadable = Unreadable::default();
-    let mut numbers = Numbers::default();
+    let mut known = Known::default();
     let files = match files::list(folder) {
         Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Vec::new(),
         other => other?,
     };
-    for path in files {
+    for (at, path) in files.iter().enumerate() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let read = lines(&path, |line| match line.record() {
-            Ok(record) if numbers.is_new(record.seq) => each(record),
+        let read = lines(path, |line| match line.record() {
+            // What cannot be compared any more is told rather than hidden.
+            Ok(record) if known.is_new(&files, at, &line, record.seq).unwrap_or(true) => each(record),
             Ok(_) => {}
             Err(reason) => unreadable.add(format!("{name}, line {}: {reason}", line.number)),
         });

@@ -36,7 +36,7 @@ impl Old {
         file.seek(SeekFrom::Start(size.saturating_sub(MAX_LINE)))
             .and_then(|_| file.take(MAX_LINE).read_to_end(&mut end))
             .map_err(AuditError::io(&path, "reading"))?;
-        let last = end.split(|b| *b == b'\n').rev().find_map(|line| serde_json::from_slice::<Record>(line).ok());
+        let last = end.split(|b| *b == b'\n').rev().find_map(|line| Record::of(line).ok());
         Ok(last.map(|record| Self {
             path,
             size,
@@ -78,7 +78,7 @@ fn first_number(path: &Path) -> Result<Option<u64>, AuditError> {
     let file = files::open(path, For::Reading)?;
     file.take(MAX_LINE).read_to_end(&mut begin).map_err(AuditError::io(path, "reading"))?;
     let line = begin.split(|b| *b == b'\n').next().unwrap_or_default();
-    Ok(serde_json::from_slice::<Record>(line).ok().map(|record| record.seq))
+    Ok(Record::of(line).ok().map(|record| record.seq))
 }
 
 /// How long and how much is kept.

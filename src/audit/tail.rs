@@ -40,6 +40,9 @@ pub(super) struct Tail {
     pub(super) after_in_newest: bool,
     /// Whether the claimed record is there, or a gap that tells of it.
     pub(super) claim_holds: bool,
+    /// The highest number read, after which the gate goes on: none of its records bears one that is taken. Of a number so
+    /// high that only somebody else wrote it, this counts only where the record bears the code.
+    pub(super) highest: u64,
 }
 
 impl Tail {
@@ -53,6 +56,9 @@ impl Tail {
             reader::lines(path, |line| match line.record() {
                 Ok(record) => {
                     first = first.min(record.seq);
+                    if record.seq < Record::PLAUSIBLE || key.is_some_and(|key| key.sealed(&line.bytes)) {
+                        tail.highest = tail.highest.max(record.seq);
+                    }
                     tail.claim_holds |= claim.is_some_and(|claim| tells_of(&record, &line, claim));
                     last = Some((line, record));
                     after.clear();
@@ -109,6 +115,22 @@ impl Tail {
     }
 }
 
+/// The last record that bears the code of a key. Reads until there is one, and so the whole log where there is none.
+pub(super) fn last_sealed(files: &[PathBuf], key: &Key) -> Result<Option<Record>, AuditError> {
+    for path in files.iter().rev() {
+        let mut last = None;
+        reader::lines(path, |line| {
+            if key.sealed(&line.bytes) {
+                last = line.record().ok().or(last.take());
+            }
+        })?;
+        if last.is_some() {
+            return Ok(last);
+        }
+    }
+    Ok(None)
+}
+
 fn tells_of(record: &Record, line: &Line, claim: &Head) -> bool {
     if let Event::Gap { expected, expected_hash, .. } = &record.event
         && *expected == Some(claim.seq)
@@ -142,7 +164,7 @@ pub(super) fn could_be_torn(line: &Line, end: &Head) -> bool {
     }
     // A whole record, where only the line end after it is lost; else one that ends too early. What is wrong in another way was
     // written by somebody else.
-    let whole = !rest.is_empty() && serde_json::from_slice::<Record>(begun).is_ok();
+    let whole = !rest.is_empty() && Record::of(begun).is_ok();
     if !whole && !serde_json::from_slice::<IgnoredAny>(begun).is_err_and(|error| error.is_eof()) {
         return false;
     }

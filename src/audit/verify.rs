@@ -321,12 +321,17 @@ impl Chain<'_> {
             }
             return;
         };
-        self.sealed(report, &record, line, &place);
+        let own = self.sealed(report, &record, line, &place) == Some(true);
         for (anchor, met) in self.against.anchors.iter().zip(&mut self.anchored) {
             if anchor.seq == record.seq {
                 *met =
                     Some(met.unwrap_or(true) && *anchor == Anchor::of(&Head { seq: record.seq, hash: hash.clone() }));
             }
+        }
+        // The gate does not go on from it either.
+        if record.seq >= super::Record::PLAUSIBLE && !own {
+            report.faults.push(format!("{place}: no gate reaches the number {}", record.seq));
+            return;
         }
         let gap = self.gap(report, &record, &place);
         match &self.before {
@@ -383,18 +388,18 @@ impl Chain<'_> {
         self.before = Some(Head { seq: record.seq, hash });
     }
 
-    /// Whether the record bears the right code.
-    fn sealed(&mut self, report: &mut Report, record: &super::Record, line: &Line, place: &str) {
+    /// Whether the record bears the right code; `None` where that cannot be told.
+    fn sealed(&mut self, report: &mut Report, record: &super::Record, line: &Line, place: &str) -> Option<bool> {
         if record.mac.is_none() {
             if self.keyed {
                 note(&mut self.unsealed, record.seq, place);
             }
-            return;
+            return self.keyed.then_some(false);
         }
         self.keyed = true;
         let Some(key) = &self.against.key else {
             self.unchecked += 1;
-            return;
+            return None;
         };
         if let Event::Keyed { key: id, .. } = &record.event {
             self.foreign = *id != key.id();
@@ -407,11 +412,14 @@ impl Chain<'_> {
         }
         if key.sealed(&line.bytes) {
             report.authentic += 1;
-        } else if self.foreign {
-            self.unchecked += 1;
-        } else {
-            note(&mut self.forged, record.seq, place);
+            return Some(true);
         }
+        if self.foreign {
+            self.unchecked += 1;
+            return None;
+        }
+        note(&mut self.forged, record.seq, place);
+        Some(false)
     }
 
     /// Whether the record tells of a loss; reports it.

@@ -5,6 +5,7 @@
 //! `gap`, which verifying reports for ever.
 
 use std::{
+    cmp::Ordering,
     fmt,
     fs::File,
     io::{ErrorKind, Seek, SeekFrom, Write},
@@ -24,7 +25,7 @@ use super::{
     key::{self, Key},
     lock,
     retention::{Limits, Old, beginning_is_explained, due},
-    tail::Tail,
+    tail::{self, Tail},
     verify,
 };
 use crate::config::LogConfig;
@@ -286,7 +287,7 @@ impl Open {
         let torn = judge(&tail, claim.as_ref(), &keyed, &mut troubles);
 
         let end = tail.head();
-        let mut head_seq = if end.seq < head::MOST { end.seq } else { 0 };
+        let mut head_seq = tail.highest;
         let mut note = torn.then(|| tail.torn_event());
         if !troubles.is_empty() {
             let what = troubles.join("; ");
@@ -327,7 +328,14 @@ impl Open {
         if let Some(newest) = Old::read(path.clone())? {
             latest = latest.max(newest.wall.unwrap_or(latest));
         }
-        let total = Duration::from_secs(last.and_then(|l| l.record.span_s).unwrap_or(0));
+        // What somebody else wrote at the end makes nothing old.
+        let own = if keyed.in_use && last.is_some_and(|last| last.sealed == Some(false)) {
+            tail::last_sealed(&files, &keyed.key)?
+        } else {
+            None
+        };
+        let timed = own.as_ref().or(last.map(|last| &last.record));
+        let total = Duration::from_secs(timed.and_then(|record| record.span_s).unwrap_or(0));
         let (limits, most_in_file) = Self::limits(config);
         let mut open = Self {
             folder: folder.clone(),
@@ -344,7 +352,7 @@ impl Open {
             key: keyed.key.clone(),
             key_path: key_path.clone(),
             key_file: None,
-            span: Span::after(total, last.and_then(|l| Now::of(&l.record)), latest),
+            span: Span::after(total, timed.and_then(Now::of), latest),
             old,
             noted_through: 0,
             beginning_lost: !beginning_is_explained(&files)?,
@@ -469,17 +477,16 @@ impl Open {
         // A clock that went back does not begin a file that would sort before the current one.
         let new_day = today > self.name.day && self.length > 0;
         if new_day || self.length >= self.most_in_file {
-            let mut name = self.name.next(today);
-            let mut path = self.folder.join(name.to_string());
             // Whatever stands there already is not ours; verifying tells of it.
-            while std::fs::symlink_metadata(&path).is_ok() {
-                name = name.next(today);
-                path = self.folder.join(name.to_string());
+            let names = std::iter::successors(self.name.next(today), |name| name.next(today));
+            let mut free = names.map(|name| (name, self.folder.join(name.to_string())));
+            // After the last name of all, which only somebody else can have given, the file goes on.
+            if let Some((name, path)) = free.find(|(_, path)| std::fs::symlink_metadata(path).is_err()) {
+                let file = files::open(&path, For::Appending)?;
+                files::sync_folder(&self.folder);
+                self.old.extend(Old::read(self.path.clone())?);
+                (self.file, self.path, self.name, self.length) = (file, path, name, 0);
             }
-            let file = files::open(&path, For::Appending)?;
-            files::sync_folder(&self.folder);
-            self.old.extend(Old::read(self.path.clone())?);
-            (self.file, self.path, self.name, self.length) = (file, path, name, 0);
         }
         self.forget(now)
     }
@@ -515,6 +522,10 @@ impl Open {
 fn claim(found: &head::Found, keyed: &Keyed, records: bool, troubles: &mut Vec<String>) -> Option<Head> {
     match found {
         head::Found::Keyed { head, mac } if head.sealed(mac, &keyed.key) => Some(head.clone()),
+        head::Found::Keyed { head, .. } | head::Found::Plain(head) if head.seq >= Record::PLAUSIBLE => {
+            troubles.push(format!("`head` tells of record {}: no gate reaches that number", head.seq));
+            None
+        }
         // Without the key of then nobody can tell; that the key is gone is noted already.
         head::Found::Keyed { head, .. } if !troubles.is_empty() => Some(head.clone()),
         head::Found::Keyed { .. } => {
@@ -565,8 +576,12 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
             "record {found} does not bear the code of this key: it was not written by this gate, or changed"
         ));
     }
-    if found >= head::MOST {
-        troubles.push(format!("no record has the number {found}"));
+    match found.cmp(&tail.highest) {
+        Ordering::Less => {
+            troubles.push(format!("record {found} stands after record {}: reordered or repeated", tail.highest));
+        }
+        Ordering::Greater => troubles.push(format!("no gate reaches the number {found}")),
+        Ordering::Equal => {}
     }
     if tail.after.is_empty() {
         return false;

@@ -327,7 +327,8 @@ impl Reading<'_> {
             self.at = after;
             return Ok(());
         };
-        if record.seq <= self.at.seq {
+        // A gate that did not believe the number before says so by a gap, and goes on from there.
+        if record.seq <= self.at.seq && record.event != "gap" {
             let (from, through) =
                 self.repeated.take().map_or((record.seq, record.seq), |(_, from, _)| (from, record.seq));
             self.repeated = Some((after.file.clone(), from, through));
@@ -361,8 +362,8 @@ impl Reading<'_> {
 
     /// Number and hash of a record against the one before.
     fn check(&mut self, record: &Record) -> Result<(), QueueError> {
-        let notice = if record.seq > self.at.seq + 1 {
-            let deleted = self.deleted_through()?.is_some_and(|last| last + 1 >= record.seq);
+        let notice = if record.seq > self.at.seq.saturating_add(1) {
+            let deleted = self.deleted_through()?.is_some_and(|last| last.saturating_add(1) >= record.seq);
             Notice::Missed { from: self.at.seq + 1, through: record.seq - 1, deleted }
         } else if record.prev != self.at.hash {
             Notice::Broken { seq: record.seq, expected: self.at.hash.clone(), found: record.prev.clone() }

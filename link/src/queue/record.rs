@@ -41,10 +41,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// No record has this number or a greater one.
+    const MOST: u64 = 1 << 53;
+
     /// The record in a line; `None` if it is none.
     #[must_use]
     pub fn of(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(line).ok().filter(|record| record.seq > 0 && record.prev.len() == 64)
+        let record: Self = serde_json::from_slice(line).ok()?;
+        ((1..Self::MOST).contains(&record.seq) && record.prev.len() == 64).then_some(record)
     }
 
     /// The outcome, if this is a decision.
