@@ -154,6 +154,26 @@ fn a_key_that_was_deleted_is_put_back_since_the_gate_still_knows_it() {
 }
 
 #[test]
+fn a_key_that_was_overwritten_is_noted_and_put_back_since_the_gate_still_knows_it() {
+    for other in [format!("agegate-log-key 1 {}\n", "5a".repeat(32)), String::new(), "a diary".into()] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let mut log = AuditLog::open(&config).unwrap();
+        let path = folder.path().join("log.key");
+        let key = std::fs::read(&path).unwrap();
+        std::fs::write(&path, other).unwrap();
+        let error = log.append(Event::Stop).unwrap_err().to_string();
+        assert!(error.contains("log.key while the gate ran: it was overwritten"), "{error}");
+        for _ in 0..3 {
+            log.append(Event::Stop).unwrap();
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), key);
+        let report = checked(&config);
+        assert!(report.authentic == report.records && report.faults.len() == 1, "{report:#?}");
+    }
+}
+
+#[test]
 fn a_key_replaced_by_another_file_is_noted_once_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());

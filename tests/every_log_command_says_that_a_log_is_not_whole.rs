@@ -6,6 +6,7 @@
 mod common;
 
 use std::{
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex},
@@ -142,6 +143,25 @@ fn a_record_that_somebody_else_numbered_as_the_gates_own_hides_none() {
 }
 
 #[test]
+fn whoever_may_not_read_the_key_is_told_what_is_not_checked() {
+    let folder = filled();
+    let copy = folder.path().join("agegate");
+    std::fs::copy(env!("CARGO_BIN_EXE_agegate"), &copy).unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(folder.path().join("log.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    for command in ["show", "stats", "export"] {
+        let mut other = Command::new(&copy);
+        other.args(["log", command, "--folder", "log"]).current_dir(folder.path()).uid(65_534).gid(65_534);
+        // Only root can be somebody else.
+        let Ok(output) = other.output() else { return };
+        let errors = text(&output.stderr);
+        assert!(output.status.success(), "{command}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{command}: {errors}");
+        assert!(errors.contains("log.key may not be read here: only the chain is checked"), "{command}: {errors}");
+    }
+}
+
+#[test]
 fn where_there_is_no_log_all_say_the_same() {
     let folder = tempfile::tempdir().unwrap();
     for make in [false, true] {
@@ -166,7 +186,7 @@ fn a_file_without_an_anchor_is_no_success() {
     let (_, anchor, _) = run(folder.path(), &["anchor"]);
     std::fs::write(folder.path().join("anchors"), format!("\u{feff}{anchor}")).unwrap();
     let (code, printed, errors) = run(folder.path(), &["verify", "--anchors", "anchors"]);
-    assert!(code == Some(0) && printed.contains("1 anchors agree"), "{printed}{errors}");
+    assert!(code == Some(0) && printed.contains("1 anchor agrees"), "{printed}{errors}");
 }
 
 #[test]

@@ -183,25 +183,8 @@ fn a_record_appended_by_somebody_without_the_key() {
 }
 
 #[test]
-fn a_number_that_is_taken_is_given_to_no_other_record() {
-    for (at, number) in [(0, 40), (1, 40), (1, (1 << 52) - 1)] {
-        let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
-        session(&config, 3);
-        let path = newest(&config);
-        let mut kept = lines(&path);
-        let forged = kept[2].replace("\"seq\":3", &format!("\"seq\":{number}"));
-        kept.insert(kept.len() - at, forged);
-        std::fs::write(&path, kept.join("\n") + "\n").unwrap();
-        assert_eq!(AuditLog::open(&config).unwrap().append(Event::Stop).unwrap(), number + 2, "after a gap");
-        session(&config, 0);
-        assert_eq!(AuditLog::open(&config).unwrap().append(Event::Stop).unwrap(), number + 3, "and no gap again");
-    }
-}
-
-#[test]
-fn a_number_that_no_gate_reaches_leads_nowhere() {
-    for number in [1 << 52, (1 << 53) - 1, 1 << 53, u64::MAX, 0] {
+fn the_gate_numbers_its_own_records_whatever_somebody_else_numbers() {
+    for number in [0, 2, 5, 40, (1 << 52) - 1, (1 << 53) - 1, 1 << 53, u64::MAX] {
         for at in [0, 1] {
             let folder = tempfile::tempdir().unwrap();
             let config = config(folder.path());
@@ -216,10 +199,176 @@ fn a_number_that_no_gate_reaches_leads_nowhere() {
             let next = AuditLog::open(&config).unwrap().append(Event::Stop).unwrap();
             assert!((7..=8).contains(&next), "{number} put at {at}: {next}");
             let report = checked(&config);
-            // The forged line and what stands beside it, and at most one gap; not all that came after it.
-            assert!(!report.intact() && report.faults.len() <= 6 && report.last == next, "{number}, {at}: {report:#?}");
+            // The forged line and what it does not follow from, and a gap where it stood at the end; nothing of what is the gate's own.
+            assert!(!report.intact() && report.faults.len() <= 3 && report.last == next, "{number}, {at}: {report:#?}");
+            assert_eq!((report.first, report.records), (1, next), "{number}, {at}: {report:#?}");
         }
     }
+}
+
+/// What a log of several files is like after somebody did something to it, and the gate ran several times after.
+fn lived_on(harm: impl Fn(&LogConfig)) -> (tempfile::TempDir, LogConfig, Report) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    session(&config, 40);
+    harm(&config);
+    for _ in 0..4 {
+        session(&config, 10);
+    }
+    let report = checked(&config);
+    (folder, config, report)
+}
+
+/// What somebody does to a log.
+type Harm<'a> = &'a dyn Fn(&LogConfig);
+
+fn with_name(config: &LogConfig, name: &str) -> PathBuf {
+    config.folder.join(name)
+}
+
+#[test]
+fn zeros_that_are_longer_than_any_record_are_no_power_cut() {
+    let (_folder, _, report) = lived_on(|config| {
+        let mut bytes = std::fs::read(newest(config)).unwrap();
+        bytes.resize(bytes.len() + 8000, 0);
+        std::fs::write(newest(config), bytes).unwrap();
+    });
+    assert!(!report.intact() && report.torn.is_empty() && report.first == 1, "{report:#?}");
+}
+
+#[test]
+fn what_is_not_the_gates_own_displaces_none_of_its_records() {
+    let small = |config: &LogConfig| LogConfig { max_total_bytes: 40_000, ..config.clone() };
+    let junk = |config: &LogConfig, name: &str| {
+        std::fs::File::create(with_name(config, name)).unwrap().set_len(200_000_000).unwrap();
+    };
+    let harms: [Harm; 5] = [
+        &|config| junk(config, "decisions-2026-01-01-000.jsonl"),
+        &|config| junk(config, "decisions-9999-12-31-4294967295.jsonl"),
+        &|config| {
+            let file = std::fs::OpenOptions::new().append(true).open(newest(config)).unwrap();
+            file.set_len(30_000_000).unwrap();
+        },
+        // Records that bear no code, as many as the limit allows for.
+        &|config| {
+            let mut forged = lines(&newest(config)).pop().unwrap().replace("\"mac\":\"", "\"mac\":\"0");
+            forged.push('\n');
+            std::fs::write(with_name(config, "decisions-2099-01-01-000.jsonl"), forged.repeat(200)).unwrap();
+        },
+        // Copies.
+        &|config| {
+            for number in 0..20 {
+                let name = format!("decisions-2026-01-01-{number:03}.jsonl");
+                std::fs::copy(newest(config), with_name(config, &name)).unwrap();
+            }
+        },
+    ];
+    for (k, harm) in harms.iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        session(&config, 40);
+        harm(&config);
+        for _ in 0..2 {
+            session(&small(&config), 10);
+        }
+        let report = checked(&config);
+        let mut told = Vec::new();
+        reader::records(&config.folder, |record| told.push(record.seq)).unwrap();
+        assert!(!report.intact() && (1..60).all(|number| told.contains(&number)), "{k}: {told:?}");
+    }
+}
+
+#[test]
+fn records_are_deleted_where_the_log_says_so_and_nowhere_else() {
+    let small = |config: &LogConfig| LogConfig { max_total_bytes: 16_384, ..config.clone() };
+    let harms: [(&str, Harm); 4] = [
+        ("a copied record in an older file", &|config| {
+            let line = lines(&files::list(&config.folder).unwrap()[2])[0].clone() + "\n";
+            std::fs::write(with_name(config, "decisions-2000-01-01-000.jsonl"), line).unwrap();
+        }),
+        ("a high number in an older file", &|config| {
+            let line = lines(&newest(config))[0].replacen("\"seq\":", "\"seq\":9", 1) + "\n";
+            std::fs::write(with_name(config, "decisions-2000-01-01-000.jsonl"), line).unwrap();
+        }),
+        ("the last name of all, empty", &|config| {
+            std::fs::write(with_name(config, "decisions-9999-12-31-4294967295.jsonl"), "").unwrap();
+        }),
+        ("a name of a day to come, empty", &|config| {
+            std::fs::write(with_name(config, "decisions-9000-01-01-000.jsonl"), "").unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        session(&config, 60);
+        harm(&config);
+        for _ in 0..6 {
+            session(&small(&config), 20);
+        }
+        let mut removed = 0;
+        let mut kept = Vec::new();
+        reader::records(&config.folder, |record| {
+            if let Event::Retention { removed_through, .. } = record.event {
+                removed = removed.max(removed_through);
+            }
+            kept.push(record.seq);
+        })
+        .unwrap();
+        let own = |number: &u64| *number < 1000;
+        let first = kept.iter().copied().filter(own).filter(|number| *number > removed).min().unwrap();
+        assert_eq!(first, removed + 1, "{what}: {removed}, {kept:?}");
+        let bytes: u64 = files::list(&config.folder).unwrap().iter().map(|path| path.metadata().unwrap().len()).sum();
+        assert!(removed > 100 && bytes < 18_000, "{what}: {removed}, {bytes} bytes, {kept:?}");
+    }
+}
+
+#[test]
+fn a_file_too_long_to_be_read_is_named_and_nothing_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    session(&config, 5);
+    let path = with_name(&config, "decisions-2099-01-01-000.jsonl");
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    let error = AuditLog::open(&config).unwrap_err().to_string();
+    assert!(
+        error.contains("decisions-2099") && error.contains("1099511627776 bytes") && error.contains("move it away"),
+        "{error}"
+    );
+    let report = checked(&config);
+    assert!(report.records == 6 && report.faults.iter().any(|fault| fault.contains("decisions-2099")), "{report:#?}");
+}
+
+#[test]
+fn the_anchor_and_the_range_are_of_the_gates_own_records() {
+    for number in [3u64, 7, 46, 1 << 40] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        session(&config, 45);
+        let own = checked(&config).end.unwrap();
+        for path in [newest(&config), files::list(&config.folder).unwrap()[0].clone()] {
+            let mut kept = lines(&path);
+            kept.push(kept[2].replacen("\"seq\":", &format!("\"seq\":{number},\"was\":"), 1));
+            std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+        }
+        let report = checked(&config);
+        assert_eq!(report.end, Some(own), "{number}");
+        assert_eq!((report.records, report.first, report.last), (46, 1, 46), "{number}: {report:#?}");
+    }
+}
+
+#[test]
+fn check_says_what_the_next_start_will_note() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_config(folder.path(), "");
+    session(&LogConfig { folder: folder.path().join("log"), ..LogConfig::default() }, 5);
+    let check = || text(&agegate(folder.path(), &["check", "--config", path.to_str().unwrap()]).stdout);
+    assert!(!check().contains("not as the gate left it"), "{}", check());
+    std::fs::remove_file(folder.path().join("log/head")).unwrap();
+    assert!(
+        check().contains("note  decision log: it is not as the gate left it: `head` is missing; the next start"),
+        "{}",
+        check()
+    );
 }
 
 #[test]

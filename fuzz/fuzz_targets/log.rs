@@ -45,8 +45,6 @@ fuzz_target!(|input: &[u8]| {
         let mut told: Vec<u64> = Vec::new();
         let _ = reader::records(folder, |record| told.push(record.seq));
         assert_eq!(told.pop(), Some(number), "the last record is the one appended");
-        // But beyond what any gate reaches, where somebody else may have taken the very next.
-        assert!(number >= 1 << 52 || !told.contains(&number), "a number that is taken is given to no other record");
         let against = verify::Against::key_of(folder, None).expect("the key is ours");
         let report = verify::verify(folder, &against).expect("the log can be read");
         assert!(head.is_some() || !report.faults.is_empty(), "what is not the gate's own is reported for ever");

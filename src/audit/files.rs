@@ -80,6 +80,11 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, AuditError> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
+/// Whether a file is there, and nothing in it.
+pub(super) fn is_empty(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
+}
+
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {

@@ -8,7 +8,7 @@ use std::{
     fmt,
     fs::File,
     io::{ErrorKind, Read, Seek, SeekFrom, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -95,6 +95,13 @@ impl Key {
         let digits = text.trim_end_matches('\n').strip_prefix(MARK)?;
         let good = digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         Some(Self(*blake3::Hash::from_hex(good.then_some(digits)?).ok()?.as_bytes()))
+    }
+
+    /// Whether an open file holds it.
+    pub(super) fn is_in(&self, file: &File) -> bool {
+        let mut found = [0; 200];
+        let Ok(length) = file.read_at(&mut found, 0) else { return false };
+        Self::parse(&String::from_utf8_lossy(&found[..length])).as_ref() == Some(self)
     }
 
     fn text(&self) -> String {

@@ -83,8 +83,8 @@ pub struct Record {
 impl Record {
     /// No record has this number or a greater one: a log that grows by a record each microsecond would need 285 years.
     pub(crate) const MOST: u64 = 1 << 53;
-    /// The numbers below may be gone on from, whoever wrote them: what follows stays below [`Record::MOST`]. From here on only
-    /// those that bear the gate's code.
+    /// Before a key is in use, the numbers below may be gone on from, whoever wrote them: what follows stays below
+    /// [`Record::MOST`].
     pub(crate) const PLAUSIBLE: u64 = Self::MOST / 2;
 
     /// The record in a line without its line end.
@@ -413,6 +413,14 @@ pub enum AuditError {
         /// What stands there.
         found: &'static str,
     },
+    /// A file bears the name of one of the log, and is longer than any is.
+    #[error("decision log {}: {length} bytes, and no file of a log is longer than {}; move it away", path.display(), reader::MAX_FILE)]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        length: u64,
+    },
     /// The log was deleted, moved, replaced or changed by somebody else while the gate wrote to it.
     #[error("decision log {}: {what}", path.display())]
     Lost {
@@ -440,6 +448,7 @@ impl AuditError {
             | Self::Busy { path, .. }
             | Self::NotAFolder { path, .. }
             | Self::NotAFile { path, .. }
+            | Self::TooLong { path, .. }
             | Self::Lost { path, .. }
             | Self::Key { path, .. } => path,
             Self::KeyGone { folder, .. } => folder,

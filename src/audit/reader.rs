@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io::{BufRead, BufReader, ErrorKind, Read},
+    io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +14,10 @@ use super::{
 
 /// Longest line that is kept; records are a tenth of it.
 pub const MAX_LINE: u64 = 16 * 1024;
+
+/// No file of a log is longer: more than `max_file_bytes` can be set to. A longer one would take its time to be read, and may
+/// be all hole.
+pub const MAX_FILE: u64 = 1_100_000_000;
 
 /// A line of a file.
 #[derive(Clone, Debug)]
@@ -54,10 +58,22 @@ impl Line {
 /// Calls `each` with every line of a file.
 ///
 /// # Errors
-/// [`AuditError::Io`] if the file cannot be read, [`AuditError::NotAFile`] if it is none.
-pub fn lines(path: &Path, mut each: impl FnMut(Line)) -> Result<(), AuditError> {
-    let mut reader = BufReader::new(files::open(path, For::Reading)?);
-    let mut offset = 0;
+/// [`AuditError::Io`] if the file cannot be read, [`AuditError::NotAFile`] if it is none, [`AuditError::TooLong`].
+pub fn lines(path: &Path, each: impl FnMut(Line)) -> Result<(), AuditError> {
+    lines_from(path, 0, each)
+}
+
+/// The same from a place on, which may be within a line; that line is then one without its beginning. Numbers are counted from
+/// there.
+pub(super) fn lines_from(path: &Path, from: u64, mut each: impl FnMut(Line)) -> Result<(), AuditError> {
+    let mut file = files::open(path, For::Reading)?;
+    let length = file.metadata().map_err(AuditError::io(path, "measuring"))?.len();
+    if length > MAX_FILE {
+        return Err(AuditError::TooLong { path: path.into(), length });
+    }
+    file.seek(SeekFrom::Start(from)).map_err(AuditError::io(path, "reading"))?;
+    let mut reader = BufReader::new(file);
+    let mut offset = from;
     for number in 1.. {
         let mut bytes = Vec::new();
         let mut read = |bytes: &mut Vec<u8>| {

@@ -1,7 +1,7 @@
 //! Which files are too old, or too many: decided by the log's own time and the files' sizes alone.
 
 use std::{
-    io::{Read, Seek, SeekFrom},
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,6 +10,7 @@ use super::{
     AuditError, Event, Record,
     clock::Now,
     files::{self, For},
+    key::Key,
     reader::{self, MAX_LINE},
 };
 
@@ -17,10 +18,12 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Old {
     pub(super) path: PathBuf,
-    /// Bytes.
+    /// Bytes up to the end of its last record: what somebody else put behind it displaces nothing.
     pub(super) size: u64,
     /// Number of its last record.
     pub(super) last: u64,
+    /// Whether that one bears the code of the key.
+    pub(super) sealed: bool,
     /// The log's own time at its last record.
     pub(super) span: Duration,
     /// Wall-clock time of its last record.
@@ -28,22 +31,57 @@ pub(super) struct Old {
 }
 
 impl Old {
-    /// Looks at the end of a file; `None` if there is no record: then it is not known to be ours, and stays.
-    pub(super) fn read(path: PathBuf) -> Result<Option<Self>, AuditError> {
-        let mut file = files::open(&path, For::Reading)?;
-        let mut end = Vec::new();
-        let size = file.seek(SeekFrom::End(0)).map_err(AuditError::io(&path, "measuring"))?;
-        file.seek(SeekFrom::Start(size.saturating_sub(MAX_LINE)))
-            .and_then(|_| file.take(MAX_LINE).read_to_end(&mut end))
-            .map_err(AuditError::io(&path, "reading"))?;
-        let last = end.split(|b| *b == b'\n').rev().find_map(|line| Record::of(line).ok());
-        Ok(last.map(|record| Self {
-            path,
-            size,
-            last: record.seq,
-            span: Duration::from_secs(record.span_s.unwrap_or(0)),
-            wall: Now::of(&record).map(|now| now.wall),
-        }))
+    /// The files of the gate among some, in the order of their records, whatever their names are.
+    ///
+    /// A file of the gate ends with a record that bears the code; or it is older than the key, and then all its records are
+    /// older than those of a file that does, or than `last`, the last one of all. Another file is not ours, and stays; so does
+    /// a copy.
+    pub(super) fn of_gate<'a>(
+        paths: impl Iterator<Item = &'a PathBuf>,
+        key: &Key,
+        last: u64,
+    ) -> Result<Vec<Self>, AuditError> {
+        let mut old = Vec::new();
+        for path in paths {
+            old.extend(Self::read(path, key)?);
+        }
+        let keyed_from = old.iter().filter(|file| file.sealed).map(|file| file.last).min().unwrap_or(last);
+        old.retain(|file| file.sealed || file.last < keyed_from);
+        old.sort_by_key(|file| file.last);
+        old.dedup_by_key(|file| file.last);
+        Ok(old)
+    }
+
+    /// Looks for the last record of a file: one that bears the code, else any; `None` if there is none.
+    pub(super) fn read(path: &Path, key: &Key) -> Result<Option<Self>, AuditError> {
+        // Where its end is as the gate left it, the rest need not be read.
+        let size = files::open(path, For::Reading)?.metadata().map_err(AuditError::io(path, "measuring"))?.len();
+        let end = Self::last_after(path, size.saturating_sub(MAX_LINE), key)?;
+        if end.as_ref().is_some_and(|end| end.sealed) {
+            return Ok(end);
+        }
+        Ok(Self::last_after(path, 0, key)?.or(end))
+    }
+
+    /// The same in the lines from a place on.
+    fn last_after(path: &Path, from: u64, key: &Key) -> Result<Option<Self>, AuditError> {
+        let mut last: Option<Self> = None;
+        reader::lines_from(path, from, |line| {
+            let sealed = key.sealed(&line.bytes);
+            if last.as_ref().is_some_and(|last| last.sealed && !sealed) {
+                return;
+            }
+            let Ok(record) = line.record() else { return };
+            last = Some(Self {
+                path: path.to_owned(),
+                size: line.offset + line.length + u64::from(line.complete),
+                last: record.seq,
+                sealed,
+                span: Duration::from_secs(record.span_s.unwrap_or(0)),
+                wall: Now::of(&record).map(|now| now.wall),
+            });
+        })?;
+        Ok(last)
     }
 }
 
@@ -117,7 +155,7 @@ mod tests {
             let mut days = 0;
             let old: Vec<Old> = files.iter().zip(1..).map(|((size, step), seq)| {
                 days += step / 10;
-                Old { path: "f".into(), size: *size, last: seq, span: Duration::from_secs(days), wall: None }
+                Old { path: "f".into(), size: *size, last: seq, sealed: true, span: Duration::from_secs(days), wall: None }
             }).collect();
             let limits = Limits { keep: Duration::from_secs(keep), total };
             let count = due(&old, 900, Duration::from_secs(now), limits);

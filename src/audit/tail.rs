@@ -1,6 +1,7 @@
-//! Where the chain of a folder ends, and what stands after it: nothing, what a power cut leaves, or damage.
+//! Where the chain of a folder ends, and what stands after it: nothing, what a power cut leaves, or what the gate did not
+//! write. Once a key is in use, only a record that bears its code is the gate's own: all else stands between or after them.
 
-use std::path::PathBuf;
+use std::{collections::VecDeque, path::PathBuf};
 
 use serde::de::IgnoredAny;
 
@@ -15,10 +16,41 @@ use super::{
 const SECTOR: u64 = 512;
 /// Torn lines in a row are at most as many as there were power cuts in a row during a start.
 const MOST_TORN: usize = 64;
+/// What power cuts leave of one record, or of one after the other, all together: more than the longest record.
+const MOST_TORN_BYTES: u64 = 4096;
+
+/// Which records count.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Believe<'a> {
+    /// All: no key is in use, or nothing bears its code. With a key, whether they bear its code is told.
+    All(Option<&'a Key>),
+    /// Those that bear the code of this key.
+    Sealed(&'a Key),
+}
+
+impl Believe<'_> {
+    pub(super) fn key(&self) -> Option<&Key> {
+        match self {
+            Self::All(key) => *key,
+            Self::Sealed(key) => Some(key),
+        }
+    }
+
+    /// The record in a line, if it counts.
+    pub(super) fn record(&self, line: &Line) -> Option<Record> {
+        let counts = match self {
+            Self::All(_) => true,
+            Self::Sealed(key) => key.sealed(&line.bytes),
+        };
+        counts.then(|| line.record().ok()).flatten()
+    }
+}
 
 /// The last record of a log.
 #[derive(Clone, Debug)]
 pub(super) struct Last {
+    /// The file that it is in.
+    pub(super) path: PathBuf,
     /// Its number and hash.
     pub(super) head: Head,
     /// The record.
@@ -32,46 +64,63 @@ pub(super) struct Last {
 /// The end of a log.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    /// The last record in the order of the files.
+    /// The last record that counts, in the order of the files.
     pub(super) last: Option<Last>,
-    /// Lines after it that are no records.
+    /// Lines after it: the last of them, as many as can be torn and one more.
     pub(super) after: Vec<Line>,
+    /// How many there are.
+    pub(super) after_count: usize,
     /// Whether all lines after it are in the newest file.
     pub(super) after_in_newest: bool,
     /// Whether the claimed record is there, or a gap that tells of it.
     pub(super) claim_holds: bool,
-    /// The highest number read, after which the gate goes on: none of its records bears one that is taken. Of a number so
-    /// high that only somebody else wrote it, this counts only where the record bears the code.
-    pub(super) highest: u64,
+    /// Whether another one stands there with its number.
+    pub(super) claim_replaced: bool,
 }
 
 impl Tail {
+    /// The end of a log whose key is in use: by the records that bear its code, or by all where none does.
+    pub(super) fn find_own(files: &[PathBuf], claim: Option<&Head>, key: &Key) -> Result<Self, AuditError> {
+        let own = Self::find(files, claim, Believe::Sealed(key))?;
+        if own.last.is_some() { Ok(own) } else { Self::find(files, claim, Believe::All(Some(key))) }
+    }
+
     /// Reads the newest files until the last record is found, and the one that `claim` tells of.
-    pub(super) fn find(files: &[PathBuf], claim: Option<&Head>, key: Option<&Key>) -> Result<Self, AuditError> {
+    pub(super) fn find(files: &[PathBuf], claim: Option<&Head>, believe: Believe) -> Result<Self, AuditError> {
         let mut tail = Self { after_in_newest: true, claim_holds: claim.is_none_or(|c| c.seq == 0), ..Self::default() };
         for (age, path) in files.iter().rev().enumerate() {
             let mut last: Option<(Line, Record)> = None;
-            let mut after = Vec::new();
+            let (mut after, mut count) = (VecDeque::new(), 0);
             let mut first = u64::MAX;
-            reader::lines(path, |line| match line.record() {
-                Ok(record) => {
+            reader::lines(path, |line| match believe.record(&line) {
+                Some(record) => {
                     first = first.min(record.seq);
-                    if record.seq < Record::PLAUSIBLE || key.is_some_and(|key| key.sealed(&line.bytes)) {
-                        tail.highest = tail.highest.max(record.seq);
-                    }
                     tail.claim_holds |= claim.is_some_and(|claim| tells_of(&record, &line, claim));
                     last = Some((line, record));
-                    after.clear();
+                    (after, count) = (VecDeque::new(), 0);
                 }
-                Err(_) => after.push(line),
+                None => {
+                    if let Some(claim) = claim {
+                        tail.claim_replaced |= line.record().is_ok_and(|record| record.seq == claim.seq);
+                    }
+                    count += 1;
+                    after.push_back(line);
+                    if after.len() > MOST_TORN + 1 {
+                        after.pop_front();
+                    }
+                }
             })?;
             if tail.last.is_none() {
                 tail.after_in_newest &= after.is_empty() || age == 0;
-                after.append(&mut tail.after);
-                tail.after = after;
+                tail.after_count += count;
+                after.extend(std::mem::take(&mut tail.after));
+                tail.after = after.into();
+                let surplus = tail.after.len().saturating_sub(MOST_TORN + 1);
+                tail.after.drain(..surplus);
                 tail.last = last.map(|(line, record)| Last {
+                    path: path.clone(),
                     head: Head { seq: record.seq, hash: line.hash() },
-                    sealed: key.map(|key| key.sealed(&line.bytes)),
+                    sealed: believe.key().map(|key| key.sealed(&line.bytes)),
                     complete: line.complete,
                     record,
                 });
@@ -99,7 +148,8 @@ impl Tail {
     pub(super) fn torn(&self) -> bool {
         let end = self.head();
         self.after_in_newest
-            && self.after.len() <= MOST_TORN
+            && self.after_count <= MOST_TORN
+            && self.after.iter().map(|line| line.length).sum::<u64>() <= MOST_TORN_BYTES
             && self.last.as_ref().is_none_or(|last| last.complete)
             && self.after.iter().all(|line| could_be_torn(line, &end))
     }
@@ -113,22 +163,6 @@ impl Tail {
             lines: self.after.len() as u64,
         }
     }
-}
-
-/// The last record that bears the code of a key. Reads until there is one, and so the whole log where there is none.
-pub(super) fn last_sealed(files: &[PathBuf], key: &Key) -> Result<Option<Record>, AuditError> {
-    for path in files.iter().rev() {
-        let mut last = None;
-        reader::lines(path, |line| {
-            if key.sealed(&line.bytes) {
-                last = line.record().ok().or(last.take());
-            }
-        })?;
-        if last.is_some() {
-            return Ok(last);
-        }
-    }
-    Ok(None)
 }
 
 fn tells_of(record: &Record, line: &Line, claim: &Head) -> bool {

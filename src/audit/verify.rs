@@ -49,7 +49,7 @@ impl Against {
             // In use if the very first start was cut short after its first record.
             key::Found::New(key) => {
                 let sealed = files::list(folder)
-                    .and_then(|files| super::tail::Tail::find(&files, None, Some(&key)))
+                    .and_then(|files| super::tail::Tail::find_own(&files, None, &key))
                     .is_ok_and(|tail| tail.last.is_some_and(|last| last.sealed == Some(true)));
                 sealed.then_some(key)
             }
@@ -71,6 +71,9 @@ pub struct Report {
     pub first: u64,
     /// Last number.
     pub last: u64,
+    /// Number and hash of the last record; with the key, of the last one that bears its code.
+    #[serde(skip)]
+    pub end: Option<Head>,
     /// Records whose code was checked with the key.
     pub authentic: u64,
     /// Whether the key was at hand.
@@ -130,6 +133,8 @@ struct Chain<'a> {
     head_matches: bool,
     /// Number and hash of the record before.
     before: Option<Head>,
+    /// The same of the last one that bears the code of the key.
+    own: Option<Head>,
     odd: Vec<Odd>,
     odd_count: usize,
     removed_through: u64,
@@ -154,6 +159,7 @@ impl<'a> Chain<'a> {
             head: None,
             head_matches: false,
             before: None,
+            own: None,
             odd: Vec::new(),
             odd_count: 0,
             removed_through: 0,
@@ -222,6 +228,7 @@ fn try_verify(folder: &Path, against: &Against) -> Result<Report, AuditError> {
             Err(AuditError::NotAFile { found, .. }) => {
                 report.faults.push(format!("{name}: this is {found}, expected a regular file"));
             }
+            Err(error @ AuditError::TooLong { .. }) => report.faults.push(error.to_string()),
             other => other?,
         }
     }
@@ -277,7 +284,7 @@ fn check_head(report: &mut Report, chain: &Chain, found: &head::Found) {
     }
     let Some(head) = &chain.head else { return };
     if head.seq > report.last {
-        report.faults.push(format!("records {} to {} are missing at the end", report.last.saturating_add(1), head.seq));
+        report.faults.push(format!("{} at the end", missing(report.last.saturating_add(1), head.seq)));
     } else if !chain.head_matches && head.seq >= report.first && report.records > 0 {
         report
             .faults
@@ -321,20 +328,29 @@ impl Chain<'_> {
             }
             return;
         };
-        let own = self.sealed(report, &record, line, &place) == Some(true);
+        let sealed = self.sealed(report, &record, line, &place);
+        let here = Head { seq: record.seq, hash: hash.clone() };
         for (anchor, met) in self.against.anchors.iter().zip(&mut self.anchored) {
             if anchor.seq == record.seq {
-                *met =
-                    Some(met.unwrap_or(true) && *anchor == Anchor::of(&Head { seq: record.seq, hash: hash.clone() }));
+                let agrees = *anchor == Anchor::of(&here);
+                *met = Some(match (sealed, *met) {
+                    (Some(true), _) | (_, None) => agrees,
+                    // Whoever has not the key can put another record with the number there.
+                    (Some(false), Some(met)) => met,
+                    (None, Some(met)) => met && agrees,
+                });
             }
         }
-        // The gate does not go on from it either.
-        if record.seq >= super::Record::PLAUSIBLE && !own {
-            report.faults.push(format!("{place}: no gate reaches the number {}", record.seq));
+        let follows = self.before.as_ref().map_or(record.seq == 1, |before| record.seq == before.seq.saturating_add(1));
+        if sealed == Some(false) && !follows {
+            // Somebody else's, which is told already; the gate goes on from its own. One in the place of a record stands for it.
             return;
         }
         let gap = self.gap(report, &record, &place);
-        match &self.before {
+        // What somebody else put between two records of the gate changes nothing of the chain.
+        let chained = sealed == Some(true) && self.own.as_ref().is_some_and(|own| own.hash == record.prev);
+        let before = if chained { &self.own } else { &self.before };
+        match before {
             None => {
                 report.first = record.seq;
                 if record.seq == 1 && record.prev != GENESIS {
@@ -348,11 +364,7 @@ impl Chain<'_> {
                 return;
             }
             Some(before) if record.seq > before.seq.saturating_add(1) && !gap => {
-                let missing = if record.seq - before.seq == 2 {
-                    format!("record {} is missing", before.seq + 1)
-                } else {
-                    format!("records {} to {} are missing", before.seq + 1, record.seq - 1)
-                };
+                let missing = missing(before.seq + 1, record.seq - 1);
                 report.faults.push(format!("{place}: {missing} before record {}", record.seq));
             }
             Some(before) if record.prev != before.hash && (record.seq - before.seq == 1 || gap) => {
@@ -383,9 +395,15 @@ impl Chain<'_> {
                 report.faults.push(format!("{place}: the end of record {} is missing: the file was cut", record.seq));
             }
         }
-        report.records += 1;
-        report.last = record.seq;
-        self.before = Some(Head { seq: record.seq, hash });
+        if sealed != Some(false) {
+            report.records += 1;
+            report.last = record.seq;
+        }
+        if sealed == Some(true) {
+            self.own = Some(here.clone());
+        }
+        report.end = Some(self.own.as_ref().unwrap_or(&here).clone());
+        self.before = Some(here);
     }
 
     /// Whether the record bears the right code; `None` where that cannot be told.
@@ -487,11 +505,8 @@ impl Chain<'_> {
             && self.removed_through.saturating_add(1) < report.first
             && !self.begins_with_gap(report.first)
         {
-            report.faults.push(format!(
-                "records {} to {} are missing at the beginning",
-                self.removed_through + 1,
-                report.first - 1
-            ));
+            let missing = missing(self.removed_through + 1, report.first - 1);
+            report.faults.push(format!("{missing} at the beginning"));
         }
         if self.removed_faults > 0 {
             report
@@ -532,6 +547,14 @@ impl Chain<'_> {
     }
 }
 
+/// Which records are missing, in words.
+pub(super) fn missing(from: u64, through: u64) -> String {
+    if from == through {
+        return format!("record {from} is missing");
+    }
+    format!("records {from} to {through} are missing")
+}
+
 fn note(runs: &mut Vec<Run>, seq: u64, place: &str) {
     match runs.last_mut() {
         Some(run) if run.last.checked_add(1) == Some(seq) => run.last = seq,
@@ -557,7 +580,7 @@ pub(super) fn faults_in<'a>(paths: impl Iterator<Item = &'a Path>, next: &Path, 
         });
         match read {
             Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => gone += 1,
-            Err(AuditError::NotAFile { .. }) => gone += 1,
+            Err(AuditError::NotAFile { .. } | AuditError::TooLong { .. }) => gone += 1,
             other => other?,
         }
     }
@@ -569,7 +592,7 @@ pub(super) fn faults_in<'a>(paths: impl Iterator<Item = &'a Path>, next: &Path, 
     });
     match read {
         Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => gone += 1,
-        Err(AuditError::NotAFile { .. }) => gone += 1,
+        Err(AuditError::NotAFile { .. } | AuditError::TooLong { .. }) => gone += 1,
         other => other?,
     }
     let follows = |before: &Head| first.as_ref().is_none_or(|record| record.prev == before.hash);

@@ -5,7 +5,6 @@
 //! `gap`, which verifying reports for ever.
 
 use std::{
-    cmp::Ordering,
     fmt,
     fs::File,
     io::{ErrorKind, Seek, SeekFrom, Write},
@@ -25,7 +24,7 @@ use super::{
     key::{self, Key},
     lock,
     retention::{Limits, Old, beginning_is_explained, due},
-    tail::{self, Tail},
+    tail::{Believe, Tail},
     verify,
 };
 use crate::config::LogConfig;
@@ -43,6 +42,15 @@ pub struct AuditLog {
     open: Option<Open>,
     /// What could not be written since the last record.
     unlogged: Option<Unlogged>,
+}
+
+/// What a start would find.
+#[derive(Debug)]
+pub struct Probed {
+    /// Where the log is, and how long.
+    pub state: String,
+    /// What the start would note as lost or not the gate's own; empty for a log as the gate left it.
+    pub losses: Vec<String>,
 }
 
 /// Events that could not be written.
@@ -83,11 +91,12 @@ impl AuditLog {
         Ok(log)
     }
 
-    /// Whether [`AuditLog::open`] would succeed, as far as that can be told without changing anything on the medium.
+    /// Whether [`AuditLog::open`] would succeed, as far as that can be told without changing anything on the medium, and what it
+    /// would note as lost.
     ///
     /// # Errors
     /// As [`AuditLog::open`], less [`AuditError::Busy`]: who writes to it says [`lock::writer`].
-    pub fn probe(config: &LogConfig) -> Result<String, AuditError> {
+    pub fn probe(config: &LogConfig) -> Result<Probed, AuditError> {
         let folder = &config.folder;
         let existing = files::nearest(folder)?;
         may_be_written(existing)?;
@@ -100,16 +109,21 @@ impl AuditLog {
             files::can_be_made_in(place).map_err(AuditError::io(&key_path, "making the key in its folder"))?;
         }
         let known = !matches!(found, key::Found::Nothing);
-        let key = match found {
-            key::Found::InUse(key) => Some(key),
-            _ => None,
+        let keyed = match found {
+            key::Found::InUse(key) => Some(Keyed { key, in_use: true }),
+            key::Found::New(key) => Some(Keyed { key, in_use: false }),
+            key::Found::Nothing => None,
         };
         if existing != folder {
-            let lost = if key.is_some() { "; there is a key, so there was a log, which is lost" } else { "" };
-            return Ok(format!("{} will be made{lost}", folder.display()));
+            let lost = if keyed.as_ref().is_some_and(|keyed| keyed.in_use) {
+                "; there is a key, so there was a log, which is lost"
+            } else {
+                ""
+            };
+            return Ok(Probed { state: format!("{} will be made{lost}", folder.display()), losses: Vec::new() });
         }
         let head = folder.join(HEAD);
-        Head::read(&head)?;
+        let head_found = Head::read(&head)?;
         let files = files::list(folder)?;
         for path in &files {
             files::open(path, For::Reading)?;
@@ -118,11 +132,21 @@ impl AuditLog {
             let may = rustix::fs::access(written, Access::READ_OK | Access::WRITE_OK);
             may.map_err(|e| AuditError::io(written, "opening")(e.into()))?;
         }
-        let tail = Tail::find(&files, None, key.as_ref())?;
+        let files: Vec<PathBuf> = files.into_iter().filter(|path| !files::is_empty(path)).collect();
+        let mut losses = Vec::new();
+        let tail = match &keyed {
+            None => Tail::find(&files, None, Believe::All(None))?,
+            Some(keyed) => {
+                let claim = claim(&head_found, keyed, !files.is_empty(), &mut losses);
+                let tail = keyed.tail(&files, claim.as_ref())?;
+                judge(&tail, claim.as_ref(), keyed, &mut losses);
+                tail
+            }
+        };
         if tail.is_keyed() && !known {
             return Err(AuditError::KeyGone { key: key::path(config)?, folder: folder.clone() });
         }
-        Ok(format!("{}, {} records so far", folder.display(), tail.head().seq))
+        Ok(Probed { state: format!("{}, {} records so far", folder.display(), tail.head().seq), losses })
     }
 
     /// Appends a record and waits until the medium has it. Returns the record's number.
@@ -205,6 +229,8 @@ struct Known {
     head: Head,
     key: Key,
     lock: File,
+    /// The key's file, as long as it is the gate's own.
+    key_file: Option<File>,
     /// What happened to the files, if anything.
     lost: Option<String>,
 }
@@ -212,7 +238,18 @@ struct Known {
 impl Known {
     fn of(open: &Open) -> Result<Self, AuditError> {
         let lock = open.lock.try_clone().map_err(AuditError::io(&open.path, "keeping the lock"))?;
-        Ok(Self { head: open.head.clone(), key: open.key.clone(), lock, lost: None })
+        let key_file = open.key_file.as_ref().map(File::try_clone).transpose();
+        let key_file = key_file.map_err(AuditError::io(&open.path, "keeping the key"))?;
+        Ok(Self { head: open.head.clone(), key: open.key.clone(), lock, key_file, lost: None })
+    }
+
+    /// Whether the key's file is gone, or is the gate's own still and holds another key. Another file in its place is left alone.
+    fn lost_its_key(&self, path: &Path) -> bool {
+        match (std::fs::symlink_metadata(path), &self.key_file) {
+            (Err(error), _) => error.kind() == ErrorKind::NotFound,
+            (Ok(_), Some(own)) => files::elsewhere(path, own).is_none() && !self.key.is_in(own),
+            (Ok(_), None) => false,
+        }
     }
 }
 
@@ -231,7 +268,7 @@ struct Open {
     head_file: File,
     key: Key,
     key_path: PathBuf,
-    /// The key's file, once it is in use.
+    /// The key's file, once it is in use and as long as it is the gate's own.
     key_file: Option<File>,
     keyed: bool,
     span: Span,
@@ -248,6 +285,16 @@ struct Keyed {
     in_use: bool,
 }
 
+impl Keyed {
+    /// The end of a log, by the records that count.
+    fn tail(&self, files: &[PathBuf], claim: Option<&Head>) -> Result<Tail, AuditError> {
+        if self.in_use {
+            return Tail::find_own(files, claim, &self.key);
+        }
+        Tail::find(files, claim, Believe::All(Some(&self.key)))
+    }
+}
+
 impl Open {
     fn begin(config: &LogConfig, known: Option<&Known>, now: &Now) -> Result<Self, AuditError> {
         let folder = &config.folder;
@@ -255,7 +302,9 @@ impl Open {
         // Files that are there could be written to, and the next one not be made.
         may_be_written(folder)?;
         let lock = lock::take(folder, known.map(|known| &known.lock))?;
-        let files = files::list(folder)?;
+        let listed = files::list(folder)?;
+        // A power cut between the making of a file and its first record leaves an empty one, and so may anybody.
+        let files: Vec<PathBuf> = listed.iter().filter(|path| !files::is_empty(path)).cloned().collect();
         let key_path = key::path(config)?;
         let head_path = folder.join(HEAD);
         let head_found = Head::read(&head_path)?;
@@ -267,7 +316,7 @@ impl Open {
                 key::Found::InUse(key) => Keyed { key, in_use: true },
                 key::Found::New(key) => Keyed { key, in_use: false },
                 key::Found::Nothing => {
-                    if Tail::find(&files, None, None)?.is_keyed() {
+                    if Tail::find(&files, None, Believe::All(None))?.is_keyed() {
                         troubles.push(
                             "the key is gone: nobody can tell any more whether the records are the gate's own".into(),
                         );
@@ -283,11 +332,12 @@ impl Open {
             }
             None => claim(&head_found, &keyed, !files.is_empty(), &mut troubles),
         };
-        let tail = Tail::find(&files, claim.as_ref(), Some(&keyed.key))?;
+        let tail = keyed.tail(&files, claim.as_ref())?;
         let torn = judge(&tail, claim.as_ref(), &keyed, &mut troubles);
 
         let end = tail.head();
-        let mut head_seq = tail.highest;
+        // From then on every number bears a code.
+        let mut head_seq = if keyed.in_use || end.seq < Record::PLAUSIBLE { end.seq } else { 0 };
         let mut note = torn.then(|| tail.torn_event());
         if !troubles.is_empty() {
             let what = troubles.join("; ");
@@ -313,29 +363,21 @@ impl Open {
                 .and_then(|()| head_file.sync_all())
                 .map_err(AuditError::io(&head_path, "writing"))?;
         }
-        let path = files.last().cloned().unwrap_or_else(|| folder.join(Name { day: date(now), number: 0 }.to_string()));
+        let path = current(folder, &listed, &tail, torn, date(now));
+        let goes_on = files.contains(&path);
         let mut file = files::open(&path, For::Appending)?;
         let length = file.seek(SeekFrom::End(0)).map_err(AuditError::io(&path, "measuring"))?;
         files::sync_folder(folder);
 
-        let mut old = Vec::new();
-        for path in files.iter().rev().skip(1).rev() {
-            old.extend(Old::read(path.clone())?);
-        }
         let last = tail.last.as_ref();
+        let others = files.iter().filter(|other| **other != path);
+        let old = Old::of_gate(others, &keyed.key, last.map_or(u64::MAX, |last| last.head.seq))?;
         let sealed = last.is_some_and(|last| last.sealed == Some(true));
         let mut latest = old.iter().filter_map(|f| f.wall).max().unwrap_or(Timestamp::UNIX_EPOCH);
-        if let Some(newest) = Old::read(path.clone())? {
+        if goes_on && let Some(newest) = Old::read(&path, &keyed.key)? {
             latest = latest.max(newest.wall.unwrap_or(latest));
         }
-        // What somebody else wrote at the end makes nothing old.
-        let own = if keyed.in_use && last.is_some_and(|last| last.sealed == Some(false)) {
-            tail::last_sealed(&files, &keyed.key)?
-        } else {
-            None
-        };
-        let timed = own.as_ref().or(last.map(|last| &last.record));
-        let total = Duration::from_secs(timed.and_then(|record| record.span_s).unwrap_or(0));
+        let total = Duration::from_secs(last.and_then(|last| last.record.span_s).unwrap_or(0));
         let (limits, most_in_file) = Self::limits(config);
         let mut open = Self {
             folder: folder.clone(),
@@ -352,14 +394,14 @@ impl Open {
             key: keyed.key.clone(),
             key_path: key_path.clone(),
             key_file: None,
-            span: Span::after(total, timed.and_then(Now::of), latest),
+            span: Span::after(total, last.and_then(|last| Now::of(&last.record)), latest),
             old,
             noted_through: 0,
             beginning_lost: !beginning_is_explained(&files)?,
             lock,
         };
         let ended = tail.after.last().map_or_else(|| last.is_none_or(|l| l.complete), |line| line.complete);
-        if !ended {
+        if goes_on && !ended {
             open.raw(b"\n")?;
         }
         if let Some(note) = note {
@@ -379,11 +421,12 @@ impl Open {
             // Last: from now on a log without its records or with another head has lost them.
             key::put_in_use(&key_path)?;
         }
-        if known.is_some() && std::fs::symlink_metadata(&key_path).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+        if known.is_some_and(|known| known.lost_its_key(&key_path)) {
             // The gate still knows it: with it the records before stay provable. That it was gone is noted.
             key::put_back(&key_path, &open.key)?;
         }
-        open.key_file = Some(files::open(&key_path, For::Reading)?);
+        let key_file = files::open(&key_path, For::Reading)?;
+        open.key_file = open.key.is_in(&key_file).then_some(key_file);
         open.forget(now)?;
         Ok(open)
     }
@@ -407,6 +450,10 @@ impl Open {
             if let Some(what) = files::elsewhere(path, file) {
                 return Some((path.clone(), format!("{} while the gate ran: {what}", shown(path))));
             }
+        }
+        if self.key_file.as_ref().is_some_and(|file| !self.key.is_in(file)) {
+            let what = format!("{} while the gate ran: it was overwritten", shown(&self.key_path));
+            return Some((self.key_path.clone(), what));
         }
         let length = self.file.metadata().map_or(0, |m| m.len());
         if length != self.length && !self.half_line {
@@ -484,7 +531,7 @@ impl Open {
             if let Some((name, path)) = free.find(|(_, path)| std::fs::symlink_metadata(path).is_err()) {
                 let file = files::open(&path, For::Appending)?;
                 files::sync_folder(&self.folder);
-                self.old.extend(Old::read(self.path.clone())?);
+                self.old.extend(Old::read(&self.path, &self.key)?);
                 (self.file, self.path, self.name, self.length) = (file, path, name, 0);
             }
         }
@@ -552,14 +599,43 @@ fn claim(found: &head::Found, keyed: &Keyed, records: bool, troubles: &mut Vec<S
     }
 }
 
+/// The file to go on in: that of the gate's last record, or the empty one that was to follow it. Where anything else stands
+/// after that record, a new file: what the gate did not write stays by itself.
+fn current(folder: &Path, listed: &[PathBuf], tail: &Tail, torn: bool, today: Date) -> PathBuf {
+    let newest = listed.iter().rev().find(|path| !files::is_empty(path));
+    let own = tail.last.as_ref().map(|last| &last.path).or(newest);
+    let name = own.and_then(|path| Name::of(path));
+    let first = Name { day: today, number: 0 };
+    // A file of a day to come is none that the gate began, unless it goes on from one.
+    let latest = name.map_or(today, |name| name.day.max(today));
+    let timely = |path: &&PathBuf| Name::of(path).is_some_and(|name| name.day <= latest);
+    if let Some(torn) = newest.filter(|path| torn && timely(path)) {
+        return torn.clone();
+    }
+    if let Some(own) = own
+        && tail.after_count == 0
+    {
+        let whole = tail.last.as_ref().is_some_and(|last| last.complete);
+        let follows = |path: &&PathBuf| whole && Name::of(path) > name && timely(path) && files::is_empty(path);
+        return listed.iter().find(follows).unwrap_or(own).clone();
+    }
+    let next = name.map_or(Some(first), |name| name.next(today));
+    let names = std::iter::successors(next, |name| name.next(today));
+    let mut paths = names.map(|name| folder.join(name.to_string()));
+    let free = paths.find(|path| std::fs::symlink_metadata(path).is_err());
+    free.or_else(|| own.cloned()).unwrap_or_else(|| folder.join(first.to_string()))
+}
+
 /// Whether the lines after the last record are torn by a power cut; adds what is wrong with the end of the log.
 fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<String>) -> bool {
     let found = tail.head().seq;
     match claim {
-        Some(claim) if claim.seq > found => troubles.push(match claim.seq - found {
-            1 => format!("record {} is missing at the end", claim.seq),
-            _ => format!("records {} to {} are missing at the end", found.saturating_add(1), claim.seq),
-        }),
+        Some(claim) if claim.seq > found && tail.claim_replaced => {
+            troubles.push(format!("record {} is not the one that was written: it was changed", claim.seq));
+        }
+        Some(claim) if claim.seq > found => {
+            troubles.push(format!("{} at the end", verify::missing(found.saturating_add(1), claim.seq)));
+        }
         Some(claim) if !tail.claim_holds => {
             troubles.push(format!("record {} is not the one that was written: it was changed", claim.seq));
         }
@@ -576,22 +652,20 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
             "record {found} does not bear the code of this key: it was not written by this gate, or changed"
         ));
     }
-    match found.cmp(&tail.highest) {
-        Ordering::Less => {
-            troubles.push(format!("record {found} stands after record {}: reordered or repeated", tail.highest));
-        }
-        Ordering::Greater => troubles.push(format!("no gate reaches the number {found}")),
-        Ordering::Equal => {}
+    if !keyed.in_use && found >= Record::PLAUSIBLE {
+        troubles.push(format!("no gate reaches the number {found}"));
     }
-    if tail.after.is_empty() {
+    if tail.after_count == 0 {
         return false;
     }
     if troubles.is_empty() && tail.torn() {
         return true;
     }
-    troubles.push(match tail.after.len() {
-        1 => "the line at the end is no record: it was changed or damaged".into(),
-        count => format!("{count} lines at the end are no records: they were changed or damaged"),
+    troubles.push(match tail.after_count {
+        1 => "the line at the end is no record of this gate: it was changed or damaged, or somebody else wrote it".into(),
+        count => format!(
+            "{count} lines at the end are no records of this gate: they were changed or damaged, or somebody else wrote them"
+        ),
     });
     false
 }
@@ -690,8 +764,7 @@ mod tests {
 
     #[test]
     fn removed_records_are_named_wherever_they_were() {
-        for (at, expected) in [(0, "record"), (2, "record 3 is missing"), (6, "records 7 to 7 are missing at the end")]
-        {
+        for (at, expected) in [(0, "record"), (2, "record 3 is missing"), (6, "record 7 is missing at the end")] {
             let folder = tempfile::tempdir().unwrap();
             filled(folder.path(), 6);
             let faults = edit(folder.path(), |lines| drop(lines.remove(at)));

@@ -182,7 +182,17 @@ fn decision_log(list: &mut List, config: &Config, neighbours: &Neighbours) {
             }
         },
     }
-    list.of(what, AuditLog::probe(&config.log).map_err(|error| of_log(config, error)));
+    let probed = AuditLog::probe(&config.log).map_err(|error| of_log(config, error));
+    let losses = probed.as_ref().map_or_else(|_| String::new(), |probed| probed.losses.join("; "));
+    list.of(what, probed.map(|probed| probed.state));
+    if !losses.is_empty() {
+        list.note(
+            what,
+            &format!(
+                "it is not as the gate left it: {losses}; the next start notes that, and `agegate log verify` says more"
+            ),
+        );
+    }
 }
 
 /// Each line of the door unit: what an input reads; that an output can be had.

@@ -13,7 +13,6 @@ use crate::{
         AuditError, Event, Record,
         anchor::Anchor,
         files::{self, For},
-        head::Head,
         key::Key,
         reader::{self, Unreadable},
         verify::{Against, Report, verify},
@@ -82,7 +81,13 @@ fn exit_after(source: &LogSource, place: &Place, unreadable: &Unreadable) -> Out
     tell(unreadable);
     let against = match against(source, place) {
         // Who may read the log need not be allowed to read the key.
-        Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Against::default(),
+        Err(AuditError::Io { source, path, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            complain!(
+                "agegate: the key {} may not be read here: only the chain is checked, not whether the records are the gate's own",
+                path.display()
+            );
+            Against::default()
+        }
         other => other.map_err(|error| place.told(error))?,
     };
     let report = verify(&place.folder, &against).map_err(|error| place.told(error))?;
@@ -114,8 +119,8 @@ fn tell(unreadable: &Unreadable) {
         complain!("agegate: not read: {place}");
     }
     complain!(
-        "agegate: {} lines or files of the log could not be read{}; `agegate log verify` says what this means",
-        unreadable.count,
+        "agegate: {} of the log could not be read{}; `agegate log verify` says what this means",
+        if unreadable.count == 1 { "one line or file".into() } else { format!("{} lines or files", unreadable.count) },
         if unreadable.count > unreadable.first.len() as u64 { ", the first of them above" } else { "" }
     );
 }
@@ -264,7 +269,8 @@ fn print(report: &Report, folder: &Path) {
         checked.push(format!("{} bear the code of the key", report.authentic));
     }
     if report.anchors > 0 {
-        checked.push(format!("{} anchors agree", report.anchors));
+        let agree = if report.anchors == 1 { "anchor agrees" } else { "anchors agree" };
+        checked.push(format!("{} {agree}", report.anchors));
     }
     let checked = if checked.is_empty() { String::new() } else { format!(" ({})", checked.join(", ")) };
     say!(
@@ -281,21 +287,10 @@ fn print(report: &Report, folder: &Path) {
 fn anchor(source: &LogSource) -> Outcome {
     let place = place(source)?;
     let report = verify(&place.folder, &against(source, &place)?)?;
-    let mut last: Option<Head> = None;
-    for path in files::list(&place.folder).unwrap_or_default().iter().rev() {
-        reader::lines(path, |line| {
-            if let Ok(record) = line.record() {
-                last = Some(Head { seq: record.seq, hash: line.hash() });
-            }
-        })?;
-        if last.is_some() {
-            break;
-        }
-    }
-    let Some(last) = last else {
+    let Some(last) = &report.end else {
         return Err(format!("{}: there is no record, so there is no anchor", place.folder.display()).into());
     };
-    let anchor = Anchor::of(&last);
+    let anchor = Anchor::of(last);
     if source.json {
         say!(
             "{}",

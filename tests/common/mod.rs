@@ -474,7 +474,8 @@ pub fn write_config_with_an_adult(folder: &Path, relay: &str) -> PathBuf {
     let (pictures, play) = (folder.join("pictures"), folder.join("play"));
     std::fs::create_dir_all(&pictures).unwrap();
     std::fs::create_dir_all(&play).unwrap();
-    close_view("adult").save(pictures.join("adult.png")).unwrap();
+    // A frame that looks living in floats and in integers alike, by far: which it runs in is a matter of the processor.
+    visitor("adult").swap_remove(5).save(pictures.join("adult.png")).unwrap();
     visitor("nobody").swap_remove(0).save(pictures.join("room.png")).unwrap();
     for k in 0..120 {
         let source = if k % 40 < 25 { "adult.png" } else { "room.png" };
