@@ -174,16 +174,31 @@ fn a_key_that_was_overwritten_is_noted_and_put_back_since_the_gate_still_knows_i
 }
 
 #[test]
-fn a_key_replaced_by_another_file_is_noted_once_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let mut log = AuditLog::open(&config).unwrap();
-    let path = folder.path().join("log.key");
-    std::fs::rename(&path, folder.path().join("kept")).unwrap();
-    std::fs::write(&path, "not made by the program").unwrap();
-    log.append(Event::Stop).unwrap_err();
-    log.append(Event::Stop).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"not made by the program");
+fn what_replaced_a_key_is_noted_once_and_set_aside_and_the_key_is_back() {
+    let other = |path: &Path| std::fs::write(path, format!("agegate-log-key 1 {}\n", "5a".repeat(32))).unwrap();
+    let diary = |path: &Path| std::fs::write(path, "not made by the program").unwrap();
+    let folder = |path: &Path| std::fs::create_dir(path).unwrap();
+    let link = |path: &Path| std::os::unix::fs::symlink("kept", path).unwrap();
+    let replacements: [&dyn Fn(&Path); 4] = [&other, &diary, &folder, &link];
+    for replace in replacements {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let mut log = AuditLog::open(&config).unwrap();
+        let path = folder.path().join("log.key");
+        let key = std::fs::read(&path).unwrap();
+        std::fs::rename(&path, folder.path().join("kept")).unwrap();
+        replace(&path);
+        let kind = std::fs::symlink_metadata(&path).unwrap().file_type();
+        log.append(Event::Stop).unwrap_err();
+        for _ in 0..3 {
+            log.append(Event::Stop).unwrap();
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), key);
+        let aside = folder.path().join("log.key.replaced-1");
+        assert_eq!(std::fs::symlink_metadata(&aside).unwrap().file_type(), kind);
+        let report = checked(&config);
+        assert!(report.authentic == report.records && report.faults.len() == 1, "{report:#?}");
+    }
 }
 
 #[test]

@@ -323,6 +323,63 @@ fn records_are_deleted_where_the_log_says_so_and_nowhere_else() {
 }
 
 #[test]
+fn a_copy_of_the_gates_own_records_is_no_end_and_makes_nothing_young_old() {
+    let harms: [(&str, Harm); 5] = [
+        ("a line at the end", &|config| {
+            let line = lines(&files::list(&config.folder).unwrap()[0])[0].clone();
+            let kept = std::fs::read_to_string(newest(config)).unwrap();
+            std::fs::write(newest(config), format!("{kept}{line}\n")).unwrap();
+        }),
+        ("a file at the end", &|config| {
+            let first = files::list(&config.folder).unwrap()[0].clone();
+            std::fs::copy(first, with_name(config, "decisions-2099-01-01-000.jsonl")).unwrap();
+        }),
+        ("an old line in a newer file", &|config| {
+            let files = files::list(&config.folder).unwrap();
+            let line = lines(&files[0])[0].clone();
+            let kept = std::fs::read_to_string(&files[2]).unwrap();
+            std::fs::write(&files[2], format!("{kept}{line}\n")).unwrap();
+        }),
+        ("an old line before a newer file", &|config| {
+            let files = files::list(&config.folder).unwrap();
+            let line = lines(&files[0])[0].clone();
+            let kept = std::fs::read_to_string(&files[2]).unwrap();
+            std::fs::write(&files[2], format!("{line}\n{kept}")).unwrap();
+        }),
+        ("junk and a line", &|config| {
+            let line = lines(&newest(config)).pop().unwrap();
+            let junk = "x".repeat(20_000);
+            std::fs::write(with_name(config, "decisions-2030-01-01-000.jsonl"), format!("{junk}\n{line}\n")).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LogConfig { max_total_bytes: 24_000, ..config(folder.path()) };
+        session(&config, 70);
+        harm(&config);
+        session(&config, 3);
+        let report = checked(&config);
+        assert!(!report.intact(), "{what}");
+        assert!(!report.faults.iter().any(|fault| fault.contains("missing at the end")), "{what}: {report:#?}");
+        let mut told = Vec::new();
+        reader::records(&config.folder, |record| told.push(record.seq)).unwrap();
+        // What is kept is the youngest, without a hole.
+        told.sort_unstable();
+        told.dedup();
+        let young: Vec<u64> = told.iter().copied().filter(|number| *number > 30).collect();
+        let last = *young.last().unwrap();
+        assert_eq!(young, (31..=last).collect::<Vec<_>>(), "{what}: {told:?}");
+        for _ in 0..6 {
+            session(&config, 20);
+        }
+        let mut late = Vec::new();
+        reader::records(&config.folder, |record| late.push(record.seq)).unwrap();
+        let kept = late.iter().filter(|number| **number <= last).count();
+        assert!(kept <= 30, "{what}: old ones go all the same: {late:?}");
+    }
+}
+
+#[test]
 fn a_file_too_long_to_be_read_is_named_and_nothing_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());

@@ -208,6 +208,23 @@ pub(super) fn put_back(path: &Path, key: &Key) -> Result<(), AuditError> {
     put_in_use(path)
 }
 
+/// Gives what stands in the place of the key another name, and returns that.
+///
+/// # Errors
+/// [`AuditError`] if it cannot be renamed.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf, AuditError> {
+    let named = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".replaced-{number}"));
+        PathBuf::from(name)
+    };
+    let free = (1..100).map(named).find(|aside| std::fs::symlink_metadata(aside).is_err());
+    let full = || AuditError::Key { path: path.into(), what: "this was another one again and again".into() };
+    let aside = free.ok_or_else(full)?;
+    std::fs::rename(path, &aside).map_err(AuditError::io(path, "setting aside what is not the key"))?;
+    Ok(aside)
+}
+
 fn write(path: &Path, key: &Key) -> Result<(), AuditError> {
     let new = new_name(path);
     let explained = |error: AuditError| match error {

@@ -11,15 +11,20 @@ use super::{
     clock::Now,
     files::{self, For},
     key::Key,
-    reader::{self, MAX_LINE},
+    reader::{self, Line, MAX_LINE},
 };
+
+/// No record is longer, bytes.
+const LONGEST: u64 = 4096;
 
 /// A file that is not written any more.
 #[derive(Clone, Debug)]
 pub(super) struct Old {
     pub(super) path: PathBuf,
-    /// Bytes up to the end of its last record: what somebody else put behind it displaces nothing.
+    /// Bytes of its records, where anything else is among them: that displaces nothing.
     pub(super) size: u64,
+    /// Number of its first record.
+    pub(super) first: u64,
     /// Number of its last record.
     pub(super) last: u64,
     /// Whether that one bears the code of the key.
@@ -35,53 +40,118 @@ impl Old {
     ///
     /// A file of the gate ends with a record that bears the code; or it is older than the key, and then all its records are
     /// older than those of a file that does, or than `last`, the last one of all. Another file is not ours, and stays; so does
-    /// a copy.
+    /// a copy. `current` is the file that is written, if there are records in it; it is not among them.
     pub(super) fn of_gate<'a>(
         paths: impl Iterator<Item = &'a PathBuf>,
+        current: Option<&Self>,
         key: &Key,
         last: u64,
     ) -> Result<Vec<Self>, AuditError> {
-        let mut old = Vec::new();
+        let mut old: Vec<Self> = current.cloned().into_iter().collect();
         for path in paths {
             old.extend(Self::read(path, key)?);
         }
         let keyed_from = old.iter().filter(|file| file.sealed).map(|file| file.last).min().unwrap_or(last);
         old.retain(|file| file.sealed || file.last < keyed_from);
-        old.sort_by_key(|file| file.last);
+        // A copy of records is within those of another file, or the same.
+        old.sort_by_key(|file| (file.last, file.first));
         old.dedup_by_key(|file| file.last);
-        Ok(old)
+        let mut own: Vec<Self> = Vec::new();
+        for file in old.into_iter().rev() {
+            if let Some(after) = own.last_mut()
+                && after.first <= file.last
+            {
+                // What stands before the file's own records may be the copy, too.
+                *after = Self::read_whole(&after.path, key)?.unwrap_or_else(|| after.clone());
+                if after.first <= file.last {
+                    continue;
+                }
+            }
+            own.push(file);
+        }
+        own.reverse();
+        own.retain(|file| current.is_none_or(|current| current.path != file.path));
+        Ok(own)
     }
 
     /// Looks for the last record of a file: one that bears the code, else any; `None` if there is none.
     pub(super) fn read(path: &Path, key: &Key) -> Result<Option<Self>, AuditError> {
         // Where its end is as the gate left it, the rest need not be read.
         let size = files::open(path, For::Reading)?.metadata().map_err(AuditError::io(path, "measuring"))?.len();
-        let end = Self::last_after(path, size.saturating_sub(MAX_LINE), key)?;
-        if end.as_ref().is_some_and(|end| end.sealed) {
-            return Ok(end);
+        let from = size.saturating_sub(MAX_LINE);
+        let (end, foreign) = Chains::read(path, from, key)?;
+        match end {
+            Some(end) if end.sealed && foreign <= if from > 0 { LONGEST } else { 0 } => {
+                let first = first_number(path)?.filter(|first| *first < end.first).unwrap_or(end.first);
+                Ok(Some(Self { size, first, ..end }))
+            }
+            _ => Self::read_whole(path, key),
         }
-        Ok(Self::last_after(path, 0, key)?.or(end))
     }
 
-    /// The same in the lines from a place on.
-    fn last_after(path: &Path, from: u64, key: &Key) -> Result<Option<Self>, AuditError> {
-        let mut last: Option<Self> = None;
+    /// The same, whatever the end is like.
+    pub(super) fn read_whole(path: &Path, key: &Key) -> Result<Option<Self>, AuditError> {
+        Ok(Chains::read(path, 0, key)?.0)
+    }
+}
+
+/// The records of a file, apart where they do not follow from each other: copies that somebody put there are by themselves.
+#[derive(Default)]
+struct Chains(Vec<Chain>);
+
+struct Chain {
+    /// The last record; its size is that of all of them together.
+    file: Old,
+    hash: String,
+    count: usize,
+}
+
+impl Chains {
+    /// More are somebody else's.
+    const MOST: usize = 16;
+
+    /// What the longest chain in the lines of a file from a place on is like, one that bears the code before any other, and how
+    /// many bytes are not of it.
+    fn read(path: &Path, from: u64, key: &Key) -> Result<(Option<Old>, u64), AuditError> {
+        let (mut chains, mut bytes) = (Self::default(), 0);
         reader::lines_from(path, from, |line| {
-            let sealed = key.sealed(&line.bytes);
-            if last.as_ref().is_some_and(|last| last.sealed && !sealed) {
-                return;
+            bytes += line.length + u64::from(line.complete);
+            if let Ok(record) = line.record() {
+                chains.take(path, &line, &record, key.sealed(&line.bytes));
             }
-            let Ok(record) = line.record() else { return };
-            last = Some(Self {
-                path: path.to_owned(),
-                size: line.offset + line.length + u64::from(line.complete),
-                last: record.seq,
-                sealed,
-                span: Duration::from_secs(record.span_s.unwrap_or(0)),
-                wall: Now::of(&record).map(|now| now.wall),
-            });
         })?;
-        Ok(last)
+        let longest = chains.0.into_iter().max_by_key(|chain| (chain.file.sealed, chain.count));
+        Ok(longest.map_or((None, bytes), |chain| {
+            let foreign = bytes - chain.file.size;
+            (Some(chain.file), foreign)
+        }))
+    }
+
+    fn take(&mut self, path: &Path, line: &Line, record: &Record, sealed: bool) {
+        let follows = |chain: &&mut Chain| {
+            let next = chain.file.last.saturating_add(1) == record.seq && sealed == chain.file.sealed;
+            (sealed || !chain.file.sealed) && (record.prev == chain.hash || next)
+        };
+        let room = self.0.len() < Self::MOST;
+        let before = self.0.iter_mut().filter(follows).max_by_key(|chain| (chain.file.sealed, chain.count));
+        let file = Old {
+            path: path.to_owned(),
+            size: line.length + u64::from(line.complete),
+            first: record.seq,
+            last: record.seq,
+            sealed,
+            span: Duration::from_secs(record.span_s.unwrap_or(0)),
+            wall: Now::of(record).map(|now| now.wall),
+        };
+        match before {
+            Some(chain) => {
+                let (size, first) = (chain.file.size + file.size, chain.file.first);
+                (chain.file, chain.hash) = (Old { size, first, ..file }, line.hash());
+                chain.count += 1;
+            }
+            None if room => self.0.push(Chain { file, hash: line.hash(), count: 1 }),
+            None => {}
+        }
     }
 }
 
@@ -155,7 +225,7 @@ mod tests {
             let mut days = 0;
             let old: Vec<Old> = files.iter().zip(1..).map(|((size, step), seq)| {
                 days += step / 10;
-                Old { path: "f".into(), size: *size, last: seq, sealed: true, span: Duration::from_secs(days), wall: None }
+                Old { path: "f".into(), size: *size, first: seq, last: seq, sealed: true, span: Duration::from_secs(days), wall: None }
             }).collect();
             let limits = Limits { keep: Duration::from_secs(keep), total };
             let count = due(&old, 900, Duration::from_secs(now), limits);

@@ -46,6 +46,32 @@ impl Believe<'_> {
     }
 }
 
+/// Lines in a row: how many, and the last of them, as many as can be torn and one more.
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    kept: VecDeque<Line>,
+    count: usize,
+}
+
+impl Lines {
+    fn push(&mut self, line: Line) {
+        self.count += 1;
+        self.kept.push_back(line);
+        self.shorten();
+    }
+
+    fn extend(&mut self, others: Self) {
+        self.count += others.count;
+        self.kept.extend(others.kept);
+        self.shorten();
+    }
+
+    fn shorten(&mut self) {
+        let surplus = self.kept.len().saturating_sub(MOST_TORN + 1);
+        self.kept.drain(..surplus);
+    }
+}
+
 /// The last record of a log.
 #[derive(Clone, Debug)]
 pub(super) struct Last {
@@ -85,49 +111,56 @@ impl Tail {
         if own.last.is_some() { Ok(own) } else { Self::find(files, claim, Believe::All(Some(key))) }
     }
 
-    /// Reads the newest files until the last record is found, and the one that `claim` tells of.
+    /// Reads the newest files until the last record is found, and the one that `claim` tells of. The last one is that with the
+    /// highest number: a copy of an older one that somebody put behind it is none.
     pub(super) fn find(files: &[PathBuf], claim: Option<&Head>, believe: Believe) -> Result<Self, AuditError> {
         let mut tail = Self { after_in_newest: true, claim_holds: claim.is_none_or(|c| c.seq == 0), ..Self::default() };
+        // All lines of the files that were read before, which are newer.
+        let mut newer = Lines::default();
         for (age, path) in files.iter().rev().enumerate() {
-            let mut last: Option<(Line, Record)> = None;
-            let (mut after, mut count) = (VecDeque::new(), 0);
+            let mut last: Option<Last> = None;
+            let (mut after, mut all) = (Lines::default(), Lines::default());
             let mut first = u64::MAX;
-            reader::lines(path, |line| match believe.record(&line) {
-                Some(record) => {
+            reader::lines(path, |line| {
+                all.push(line.clone());
+                let record = believe.record(&line);
+                if let Some(record) = &record {
                     first = first.min(record.seq);
-                    tail.claim_holds |= claim.is_some_and(|claim| tells_of(&record, &line, claim));
-                    last = Some((line, record));
-                    (after, count) = (VecDeque::new(), 0);
+                    tail.claim_holds |= claim.is_some_and(|claim| tells_of(record, &line, claim));
+                } else if let Some(claim) = claim {
+                    tail.claim_replaced |= line.record().is_ok_and(|record| record.seq == claim.seq);
                 }
-                None => {
-                    if let Some(claim) = claim {
-                        tail.claim_replaced |= line.record().is_ok_and(|record| record.seq == claim.seq);
+                match record.filter(|record| last.as_ref().is_none_or(|last| record.seq > last.head.seq)) {
+                    Some(record) => {
+                        last = Some(Last {
+                            path: path.clone(),
+                            head: Head { seq: record.seq, hash: line.hash() },
+                            sealed: believe.key().map(|key| key.sealed(&line.bytes)),
+                            complete: line.complete,
+                            record,
+                        });
+                        after = Lines::default();
                     }
-                    count += 1;
-                    after.push_back(line);
-                    if after.len() > MOST_TORN + 1 {
-                        after.pop_front();
-                    }
+                    None => after.push(line),
                 }
             })?;
-            if tail.last.is_none() {
-                tail.after_in_newest &= after.is_empty() || age == 0;
-                tail.after_count += count;
-                after.extend(std::mem::take(&mut tail.after));
-                tail.after = after.into();
-                let surplus = tail.after.len().saturating_sub(MOST_TORN + 1);
-                tail.after.drain(..surplus);
-                tail.last = last.map(|(line, record)| Last {
-                    path: path.clone(),
-                    head: Head { seq: record.seq, hash: line.hash() },
-                    sealed: believe.key().map(|key| key.sealed(&line.bytes)),
-                    complete: line.complete,
-                    record,
-                });
+            let best = tail.last.as_ref().map(|last| last.head.seq);
+            if last.is_some() && last.as_ref().map(|last| last.head.seq) > best || best.is_none() {
+                tail.after_in_newest = newer.count == 0 || after.count == 0 && age == 1;
+                after.extend(newer.clone());
+                (tail.after, tail.after_count) = (after.kept.into(), after.count);
+                tail.last = last.or(tail.last);
             }
-            let reached = claim.is_none_or(|claim| first <= claim.seq);
-            let shorter = tail.last.as_ref().zip(claim).is_some_and(|(last, claim)| last.head.seq < claim.seq);
-            if tail.last.is_some() && (tail.claim_holds || reached || shorter) {
+            all.extend(newer);
+            newer = all;
+            let Some(best) = tail.last.as_ref().map(|last| last.head.seq) else { continue };
+            let found = match (claim, believe) {
+                (Some(claim), _) => best >= claim.seq && (tail.claim_holds || first <= claim.seq),
+                (None, Believe::All(_)) => true,
+                // Without a head nothing tells whether a copy stands behind.
+                (None, Believe::Sealed(_)) => false,
+            };
+            if found {
                 break;
             }
         }

@@ -143,6 +143,8 @@ struct Chain<'a> {
     /// The key of the records that follow is another one.
     foreign: bool,
     unchecked: u64,
+    /// Records without a code before the first that bears one.
+    older_than_key: u64,
     /// Records that bear no code, or a wrong one.
     unsealed: Vec<Run>,
     forged: Vec<Run>,
@@ -167,6 +169,7 @@ impl<'a> Chain<'a> {
             keyed: false,
             foreign: false,
             unchecked: 0,
+            older_than_key: 0,
             unsealed: Vec::new(),
             forged: Vec::new(),
             anchored: vec![None; against.anchors.len()],
@@ -411,6 +414,8 @@ impl Chain<'_> {
         if record.mac.is_none() {
             if self.keyed {
                 note(&mut self.unsealed, record.seq, place);
+            } else {
+                self.older_than_key += 1;
             }
             return self.keyed.then_some(false);
         }
@@ -537,6 +542,11 @@ impl Chain<'_> {
                 "the records bear no code (written by version 0.1.0): records that were rewritten together with all that follow them would not show"
             };
             report.notes.push(what.into());
+        } else if self.older_than_key > 0 && report.authentic > 0 {
+            report.notes.push(format!(
+                "{} records bear no code: they are older than the key, and whether they are the gate's own cannot be told",
+                self.older_than_key
+            ));
         } else if report.authentic == 0 {
             report.faults.push(
                 "no record bears the code of this key: the log was replaced, or the key is of another log".into(),

@@ -7,7 +7,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{ErrorKind, Seek, SeekFrom, Write},
+    io::{Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -124,25 +124,26 @@ impl AuditLog {
         }
         let head = folder.join(HEAD);
         let head_found = Head::read(&head)?;
-        let files = files::list(folder)?;
-        for path in &files {
+        let listed = files::list(folder)?;
+        for path in &listed {
             files::open(path, For::Reading)?;
         }
-        for written in [head, lock::path(folder)].iter().chain(files.last()).filter(|path| path.exists()) {
-            let may = rustix::fs::access(written, Access::READ_OK | Access::WRITE_OK);
-            may.map_err(|e| AuditError::io(written, "opening")(e.into()))?;
-        }
-        let files: Vec<PathBuf> = files.into_iter().filter(|path| !files::is_empty(path)).collect();
-        let mut losses = Vec::new();
+        let files: Vec<PathBuf> = listed.iter().filter(|path| !files::is_empty(path)).cloned().collect();
+        let (mut losses, mut torn) = (Vec::new(), false);
         let tail = match &keyed {
             None => Tail::find(&files, None, Believe::All(None))?,
             Some(keyed) => {
                 let claim = claim(&head_found, keyed, !files.is_empty(), &mut losses);
                 let tail = keyed.tail(&files, claim.as_ref())?;
-                judge(&tail, claim.as_ref(), keyed, &mut losses);
+                torn = judge(&tail, claim.as_ref(), keyed, &mut losses);
                 tail
             }
         };
+        let goes_on = current(folder, &listed, &tail, torn, date(&Now::system()));
+        for written in [head, lock::path(folder), goes_on].iter().filter(|path| path.exists()) {
+            let may = rustix::fs::access(written, Access::READ_OK | Access::WRITE_OK);
+            may.map_err(|e| AuditError::io(written, "opening")(e.into()))?;
+        }
         if tail.is_keyed() && !known {
             return Err(AuditError::KeyGone { key: key::path(config)?, folder: folder.clone() });
         }
@@ -243,13 +244,22 @@ impl Known {
         Ok(Self { head: open.head.clone(), key: open.key.clone(), lock, key_file, lost: None })
     }
 
-    /// Whether the key's file is gone, or is the gate's own still and holds another key. Another file in its place is left alone.
-    fn lost_its_key(&self, path: &Path) -> bool {
-        match (std::fs::symlink_metadata(path), &self.key_file) {
-            (Err(error), _) => error.kind() == ErrorKind::NotFound,
-            (Ok(_), Some(own)) => files::elsewhere(path, own).is_none() && !self.key.is_in(own),
-            (Ok(_), None) => false,
+    /// Puts the key back, which the gate still knows: with it the records before stay provable. What stands in its place is set
+    /// aside, whatever it is.
+    fn put_key_back(&self, path: &Path) -> Result<(), AuditError> {
+        let own = self.key_file.as_ref();
+        if own.is_some_and(|own| files::elsewhere(path, own).is_none() && self.key.is_in(own)) {
+            return Ok(());
         }
+        if std::fs::symlink_metadata(path).is_ok() {
+            let aside = key::set_aside(path)?;
+            log::error!(
+                "key of the decision log {}: this was another one; it is {} now, and the gate's own is back",
+                path.display(),
+                aside.display()
+            );
+        }
+        key::put_back(path, &self.key)
     }
 }
 
@@ -311,7 +321,10 @@ impl Open {
         let mut troubles = Vec::new();
 
         let keyed = match known {
-            Some(known) => Keyed { key: known.key.clone(), in_use: true },
+            Some(known) => {
+                known.put_key_back(&key_path)?;
+                Keyed { key: known.key.clone(), in_use: true }
+            }
             None => match key::find(&key_path)? {
                 key::Found::InUse(key) => Keyed { key, in_use: true },
                 key::Found::New(key) => Keyed { key, in_use: false },
@@ -319,6 +332,12 @@ impl Open {
                     if Tail::find(&files, None, Believe::All(None))?.is_keyed() {
                         troubles.push(
                             "the key is gone: nobody can tell any more whether the records are the gate's own".into(),
+                        );
+                    }
+                    if !files.is_empty() {
+                        log::warn!(
+                            "decision log {}: there are records, and no key: one is made, and proves those to come, not those",
+                            folder.display()
                         );
                     }
                     Keyed { key: key::make(&key_path)?, in_use: false }
@@ -363,18 +382,27 @@ impl Open {
                 .and_then(|()| head_file.sync_all())
                 .map_err(AuditError::io(&head_path, "writing"))?;
         }
-        let path = current(folder, &listed, &tail, torn, date(now));
+        let mut path = current(folder, &listed, &tail, torn, date(now));
+        let last = tail.last.as_ref();
+        let mut newest = if files.contains(&path) { Old::read_whole(&path, &keyed.key)? } else { None };
+        // Where most is not the gate's, as in a file that somebody put a copy of its last record into, it does not go on.
+        let bytes = std::fs::metadata(&path).map_or(0, |found| found.len());
+        let crowded = !torn && last.is_some_and(|last| last.complete);
+        if newest.as_ref().is_some_and(|newest| crowded && newest.size < bytes / 2)
+            && let Some(next) = following(folder, Name::of(&path), date(now))
+        {
+            (path, newest) = (next, None);
+        }
         let goes_on = files.contains(&path);
         let mut file = files::open(&path, For::Appending)?;
         let length = file.seek(SeekFrom::End(0)).map_err(AuditError::io(&path, "measuring"))?;
         files::sync_folder(folder);
 
-        let last = tail.last.as_ref();
         let others = files.iter().filter(|other| **other != path);
-        let old = Old::of_gate(others, &keyed.key, last.map_or(u64::MAX, |last| last.head.seq))?;
+        let old = Old::of_gate(others, newest.as_ref(), &keyed.key, last.map_or(u64::MAX, |last| last.head.seq))?;
         let sealed = last.is_some_and(|last| last.sealed == Some(true));
         let mut latest = old.iter().filter_map(|f| f.wall).max().unwrap_or(Timestamp::UNIX_EPOCH);
-        if goes_on && let Some(newest) = Old::read(&path, &keyed.key)? {
+        if let Some(newest) = newest {
             latest = latest.max(newest.wall.unwrap_or(latest));
         }
         let total = Duration::from_secs(last.and_then(|last| last.record.span_s).unwrap_or(0));
@@ -420,10 +448,6 @@ impl Open {
         if !keyed.in_use {
             // Last: from now on a log without its records or with another head has lost them.
             key::put_in_use(&key_path)?;
-        }
-        if known.is_some_and(|known| known.lost_its_key(&key_path)) {
-            // The gate still knows it: with it the records before stay provable. That it was gone is noted.
-            key::put_back(&key_path, &open.key)?;
         }
         let key_file = files::open(&key_path, For::Reading)?;
         open.key_file = open.key.is_in(&key_file).then_some(key_file);
@@ -524,15 +548,13 @@ impl Open {
         // A clock that went back does not begin a file that would sort before the current one.
         let new_day = today > self.name.day && self.length > 0;
         if new_day || self.length >= self.most_in_file {
-            // Whatever stands there already is not ours; verifying tells of it.
-            let names = std::iter::successors(self.name.next(today), |name| name.next(today));
-            let mut free = names.map(|name| (name, self.folder.join(name.to_string())));
             // After the last name of all, which only somebody else can have given, the file goes on.
-            if let Some((name, path)) = free.find(|(_, path)| std::fs::symlink_metadata(path).is_err()) {
+            if let Some(path) = following(&self.folder, Some(self.name), today) {
                 let file = files::open(&path, For::Appending)?;
                 files::sync_folder(&self.folder);
                 self.old.extend(Old::read(&self.path, &self.key)?);
-                (self.file, self.path, self.name, self.length) = (file, path, name, 0);
+                self.name = Name::of(&path).unwrap_or(self.name);
+                (self.file, self.path, self.length) = (file, path, 0);
             }
         }
         self.forget(now)
@@ -605,25 +627,29 @@ fn current(folder: &Path, listed: &[PathBuf], tail: &Tail, torn: bool, today: Da
     let newest = listed.iter().rev().find(|path| !files::is_empty(path));
     let own = tail.last.as_ref().map(|last| &last.path).or(newest);
     let name = own.and_then(|path| Name::of(path));
-    let first = Name { day: today, number: 0 };
     // A file of a day to come is none that the gate began, unless it goes on from one.
     let latest = name.map_or(today, |name| name.day.max(today));
     let timely = |path: &&PathBuf| Name::of(path).is_some_and(|name| name.day <= latest);
     if let Some(torn) = newest.filter(|path| torn && timely(path)) {
         return torn.clone();
     }
-    if let Some(own) = own
-        && tail.after_count == 0
-    {
-        let whole = tail.last.as_ref().is_some_and(|last| last.complete);
+    if tail.after_count == 0 {
+        let whole = tail.last.as_ref().is_none_or(|last| last.complete);
         let follows = |path: &&PathBuf| whole && Name::of(path) > name && timely(path) && files::is_empty(path);
-        return listed.iter().find(follows).unwrap_or(own).clone();
+        if let Some(path) = listed.iter().find(follows).or(own) {
+            return path.clone();
+        }
     }
-    let next = name.map_or(Some(first), |name| name.next(today));
-    let names = std::iter::successors(next, |name| name.next(today));
-    let mut paths = names.map(|name| folder.join(name.to_string()));
-    let free = paths.find(|path| std::fs::symlink_metadata(path).is_err());
-    free.or_else(|| own.cloned()).unwrap_or_else(|| folder.join(first.to_string()))
+    let next = following(folder, name, today).or_else(|| own.cloned());
+    next.unwrap_or_else(|| folder.join(Name { day: today, number: 0 }.to_string()))
+}
+
+/// The file after one of that name: the next that is not there; `None` after the last name of all. Whatever stands there
+/// already is not ours; verifying tells of it.
+fn following(folder: &Path, name: Option<Name>, today: Date) -> Option<PathBuf> {
+    let first = name.map_or(Some(Name { day: today, number: 0 }), |name| name.next(today));
+    let mut paths = std::iter::successors(first, |name| name.next(today)).map(|name| folder.join(name.to_string()));
+    paths.find(|path| std::fs::symlink_metadata(path).is_err())
 }
 
 /// Whether the lines after the last record are torn by a power cut; adds what is wrong with the end of the log.
