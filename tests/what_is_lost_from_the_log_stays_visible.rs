@@ -380,6 +380,28 @@ fn a_copy_of_the_gates_own_records_is_no_end_and_makes_nothing_young_old() {
 }
 
 #[test]
+fn a_number_at_the_end_of_numbers_is_gone_on_from_under_no_key() {
+    for in_use in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        session(&config, 2);
+        let path = newest(&config);
+        let forged = lines(&path)[0].replace("\"seq\":1", "\"seq\":9007199254740991");
+        std::fs::write(&path, forged + "\n").unwrap();
+        std::fs::remove_file(config.folder.join("head")).unwrap();
+        let key = folder.path().join("log.key");
+        std::fs::remove_file(&key).unwrap();
+        if in_use {
+            std::fs::write(&key, format!("agegate-log-key 1 {}\n", "5a".repeat(32))).unwrap();
+        }
+        let number = AuditLog::open(&config).unwrap().append(Event::Stop).unwrap();
+        let mut told = Vec::new();
+        reader::records(&config.folder, |record| told.push(record.seq)).unwrap();
+        assert!(number < 10 && told.last() == Some(&number) && !checked(&config).intact(), "{in_use}: {told:?}");
+    }
+}
+
+#[test]
 fn a_file_too_long_to_be_read_is_named_and_nothing_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());

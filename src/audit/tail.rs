@@ -172,6 +172,11 @@ impl Tail {
         self.last.as_ref().map(|l| l.head.clone()).unwrap_or_default()
     }
 
+    /// Whether the gate can go on from the last number: no number is too high that bears the code.
+    pub(super) fn is_plausible(&self) -> bool {
+        self.last.as_ref().is_none_or(|last| last.sealed == Some(true) || last.head.seq < Record::PLAUSIBLE)
+    }
+
     /// Whether the last record bears the code of a key: those of version 0.1.0 bear none.
     pub(super) fn is_keyed(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.record.mac.is_some())

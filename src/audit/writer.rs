@@ -355,8 +355,7 @@ impl Open {
         let torn = judge(&tail, claim.as_ref(), &keyed, &mut troubles);
 
         let end = tail.head();
-        // From then on every number bears a code.
-        let mut head_seq = if keyed.in_use || end.seq < Record::PLAUSIBLE { end.seq } else { 0 };
+        let mut head_seq = if tail.is_plausible() { end.seq } else { 0 };
         let mut note = torn.then(|| tail.torn_event());
         if !troubles.is_empty() {
             let what = troubles.join("; ");
@@ -678,7 +677,7 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
             "record {found} does not bear the code of this key: it was not written by this gate, or changed"
         ));
     }
-    if !keyed.in_use && found >= Record::PLAUSIBLE {
+    if !tail.is_plausible() {
         troubles.push(format!("no gate reaches the number {found}"));
     }
     if tail.after_count == 0 {
