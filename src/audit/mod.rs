@@ -83,6 +83,8 @@ pub struct Record {
 impl Record {
     /// No record has this number or a greater one: a log that grows by a record each microsecond would need 285 years.
     pub(crate) const MOST: u64 = 1 << 53;
+    /// No record is longer, bytes.
+    pub(crate) const LONGEST: u64 = 4096;
     /// Before a key is in use, the numbers below may be gone on from, whoever wrote them: what follows stays below
     /// [`Record::MOST`].
     pub(crate) const PLAUSIBLE: u64 = Self::MOST / 2;

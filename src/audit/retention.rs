@@ -14,9 +14,6 @@ use super::{
     reader::{self, Line, MAX_LINE},
 };
 
-/// No record is longer, bytes.
-const LONGEST: u64 = 4096;
-
 /// A file that is not written any more.
 #[derive(Clone, Debug)]
 pub(super) struct Old {
@@ -81,7 +78,7 @@ impl Old {
         let from = size.saturating_sub(MAX_LINE);
         let (end, foreign) = Chains::read(path, from, key)?;
         match end {
-            Some(end) if end.sealed && foreign <= if from > 0 { LONGEST } else { 0 } => {
+            Some(end) if end.sealed && foreign <= if from > 0 { Record::LONGEST } else { 0 } => {
                 let first = first_number(path)?.filter(|first| *first < end.first).unwrap_or(end.first);
                 Ok(Some(Self { size, first, ..end }))
             }

@@ -16,8 +16,6 @@ use super::{
 const SECTOR: u64 = 512;
 /// Torn lines in a row are at most as many as there were power cuts in a row during a start.
 const MOST_TORN: usize = 64;
-/// What power cuts leave of one record, or of one after the other, all together: more than the longest record.
-const MOST_TORN_BYTES: u64 = 4096;
 
 /// Which records count.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +185,7 @@ impl Tail {
         let end = self.head();
         self.after_in_newest
             && self.after_count <= MOST_TORN
-            && self.after.iter().map(|line| line.length).sum::<u64>() <= MOST_TORN_BYTES
+            && self.after.iter().map(|line| line.length).sum::<u64>() <= Record::LONGEST
             && self.last.as_ref().is_none_or(|last| last.complete)
             && self.after.iter().all(|line| could_be_torn(line, &end))
     }

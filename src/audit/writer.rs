@@ -695,12 +695,12 @@ fn judge(tail: &Tail, claim: Option<&Head>, keyed: &Keyed, troubles: &mut Vec<St
     false
 }
 
-/// Makes the folder, durably.
 /// Refuses a folder of records in which no file can be made.
 fn may_be_written(folder: &Path) -> Result<(), AuditError> {
     files::can_be_made_in(folder).map_err(AuditError::io(folder, "writing to the folder"))
 }
 
+/// Makes the folder, durably.
 fn make_folder(folder: &Path) -> Result<(), AuditError> {
     files::nearest(folder)?;
     let missing: Vec<&Path> = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
