@@ -530,6 +530,12 @@ impl Chain<'_> {
         if report.records == 0 {
             return;
         }
+        if self.older_than_key > 0 && report.authentic > 0 {
+            report.notes.push(format!(
+                "{} records bear no code: they are older than the key, and whether they are the gate's own cannot be told",
+                self.older_than_key
+            ));
+        }
         if let Some(path) = self.against.missing_key.as_ref().filter(|path| self.keyed && !path.exists()) {
             report.faults.push(format!(
                 "the key {} is gone: whether the records are the gate's own cannot be told; on another machine, or for a copy, say `--without-key`, or `--key FILE`",
@@ -542,11 +548,6 @@ impl Chain<'_> {
                 "the records bear no code (written by version 0.1.0): records that were rewritten together with all that follow them would not show"
             };
             report.notes.push(what.into());
-        } else if self.older_than_key > 0 && report.authentic > 0 {
-            report.notes.push(format!(
-                "{} records bear no code: they are older than the key, and whether they are the gate's own cannot be told",
-                self.older_than_key
-            ));
         } else if report.authentic == 0 {
             report.faults.push(
                 "no record bears the code of this key: the log was replaced, or the key is of another log".into(),
