@@ -42,7 +42,7 @@ pub(crate) fn pack(path: Path, window: Window, weights: &[i8]) -> Vec<i8> {
                         // Channel by channel, 16 bytes of each.
                         Path::Neon | Path::Portable => channel * STEP + byte,
                         // Four bytes of each channel, then the next four.
-                        Path::NeonDot | Path::Avx512Vnni => (byte / 4 * tile + channel) * 4 + byte % 4,
+                        Path::NeonDot | Path::Avx512Vnni | Path::Avx2 => (byte / 4 * tile + channel) * 4 + byte % 4,
                     };
                     packed[first + step * block + within] = *weight;
                 }
