@@ -177,6 +177,27 @@ pub(super) fn beginning_is_explained(files: &[PathBuf]) -> Result<bool, AuditErr
     Ok(false)
 }
 
+/// Up to which record the gate's own records say that files were deleted; 0 where none says so. The newest file that says so knows most.
+pub(super) fn deleted_through<'a>(
+    files: impl DoubleEndedIterator<Item = &'a PathBuf>,
+    key: &Key,
+) -> Result<u64, AuditError> {
+    for path in files.rev() {
+        let mut through = 0;
+        reader::lines(path, |line| {
+            if let Ok(Record { event: Event::Retention { removed_through, .. }, .. }) = line.record()
+                && key.sealed(&line.bytes)
+            {
+                through = through.max(removed_through);
+            }
+        })?;
+        if through > 0 {
+            return Ok(through);
+        }
+    }
+    Ok(0)
+}
+
 /// The number of a file's first record; `None` if its first line is none.
 fn first_number(path: &Path) -> Result<Option<u64>, AuditError> {
     let mut begin = Vec::new();

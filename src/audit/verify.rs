@@ -513,6 +513,12 @@ impl Chain<'_> {
             let missing = missing(self.removed_through + 1, report.first - 1);
             report.faults.push(format!("{missing} at the beginning"));
         }
+        if report.records > 0 && report.first <= self.removed_through {
+            report.notes.push(format!(
+                "{} are there, though a record says that those up to {} were deleted: the power was cut meanwhile, or the system did not let a file go",
+                range(report.first, report.last.min(self.removed_through)), self.removed_through
+            ));
+        }
         if self.removed_faults > 0 {
             report
                 .faults
@@ -618,4 +624,9 @@ pub(super) fn faults_in<'a>(paths: impl Iterator<Item = &'a Path>, next: &Path, 
     let old_part = report.authentic == 0 && before_keyed > 0;
     let found = (report.faults.len() as u64).saturating_sub(u64::from(old_part));
     Ok([carried, damaged, gone, broken, found].into_iter().fold(0, u64::saturating_add))
+}
+
+/// Records in words.
+fn range(first: u64, last: u64) -> String {
+    if first >= last { format!("record {first}") } else { format!("records {first} to {last}") }
 }

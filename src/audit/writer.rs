@@ -23,7 +23,7 @@ use super::{
     head::{self, Head},
     key::{self, Key},
     lock,
-    retention::{Limits, Old, beginning_is_explained, due},
+    retention::{Limits, Old, beginning_is_explained, deleted_through, due},
     tail::{Believe, Tail},
     verify,
 };
@@ -283,7 +283,12 @@ struct Open {
     keyed: bool,
     span: Span,
     old: Vec<Old>,
-    noted_through: u64,
+    /// Up to which record a deleting is noted; `None` until the records were asked.
+    noted_through: Option<u64>,
+    /// A file beyond the limits could not be deleted, and it was said.
+    stuck: bool,
+    /// Deletes a file; tests have a system that does not.
+    delete: fn(&Path) -> std::io::Result<()>,
     /// Records are missing at the beginning, and nothing says why.
     beginning_lost: bool,
     lock: File,
@@ -423,7 +428,9 @@ impl Open {
             key_file: None,
             span: Span::after(total, last.and_then(|last| Now::of(&last.record)), latest),
             old,
-            noted_through: 0,
+            noted_through: None,
+            stuck: false,
+            delete: |path| std::fs::remove_file(path),
             beginning_lost: !beginning_is_explained(&files)?,
             lock,
         };
@@ -559,29 +566,42 @@ impl Open {
         self.forget(now)
     }
 
-    /// Deletes files beyond the limits and notes it, so that the missing beginning is explained.
+    /// Deletes files beyond the limits and notes it, so that the missing beginning is explained. A file that the system does not let go
+    /// stays, is told of, and keeps nothing else from going on.
     fn forget(&mut self, now: &Now) -> Result<(), AuditError> {
         let span = self.span.clone().advance(now);
         let count = due(&self.old, self.length, span, self.limits);
         let Some(last) = count.checked_sub(1).map(|k| self.old[k].last) else { return Ok(()) };
+        let noted_through = match self.noted_through {
+            Some(through) => through,
+            None => deleted_through(self.old.iter().map(|file| &file.path).chain([&self.path]), &self.key)?,
+        };
+        self.noted_through = Some(noted_through);
         // Noted before it is done: a power cut in between leaves a file too many, not a hole without a reason.
-        if last > self.noted_through {
+        if last > noted_through {
             let next = self.old.get(count).map_or(&self.path, |file| &file.path);
             let deleted = self.old[..count].iter().map(|file| file.path.as_path());
             let faults = verify::faults_in(deleted, next, &self.key)? + u64::from(self.beginning_lost);
             self.write_record(Event::Retention { removed_through: last, faults }, now)?;
-            self.noted_through = last;
+            self.noted_through = Some(last);
             self.beginning_lost = false;
         }
         while self.old.first().is_some_and(|file| file.last <= last) {
-            let path = self.old[0].path.clone();
-            match std::fs::remove_file(&path) {
+            let path = &self.old[0].path;
+            match (self.delete)(path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(AuditError::io(&path, "deleting")(error));
+                    if !std::mem::replace(&mut self.stuck, true) {
+                        log::error!(
+                            "decision log {}: this file is due to be deleted and cannot be: {error}; it stays, and the log goes on",
+                            path.display()
+                        );
+                    }
+                    return Ok(());
                 }
                 _ => drop(self.old.remove(0)),
             }
         }
+        self.stuck = false;
         Ok(())
     }
 }
@@ -911,6 +931,39 @@ mod tests {
             let report = checked(folder.path());
             assert!(report.intact() && report.authentic >= 3 && key.exists(), "step {step}: {report:#?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_deleted_is_noted_once_and_stops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LogConfig { max_file_bytes: 4096, max_total_bytes: 16_384, ..config(folder.path()) };
+        let mut log = AuditLog::open(&config).unwrap();
+        let mut events = 0;
+        while log.open.as_ref().unwrap().old.len() < 2 {
+            log.append(Event::Stop).unwrap();
+            events += 1;
+            assert!(events < 500);
+        }
+        log.open.as_mut().unwrap().delete = |_| Err(std::io::ErrorKind::PermissionDenied.into());
+        for _ in 0..60 {
+            log.append(Event::Stop).unwrap();
+        }
+        assert!(log.open.as_ref().unwrap().stuck);
+        let report = checked(folder.path());
+        assert!(report.intact() && report.first == 1, "{report:#?}");
+        assert!(report.notes.iter().any(|note| note.contains("are there, though a record says")), "{report:#?}");
+        drop(log);
+        let noted = || {
+            let lines = files::list(&folder.path().join("log")).unwrap();
+            let text: String = lines.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+            text.matches("\"event\":\"retention\"").count()
+        };
+        let before = noted();
+        // The next start deletes it, and need not say so again.
+        drop(AuditLog::open(&config).unwrap());
+        let report = checked(folder.path());
+        assert!(report.intact() && report.first > 1, "{report:#?}");
+        assert!(noted() <= before, "{} and {before}", noted());
     }
 
     #[test]
