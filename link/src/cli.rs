@@ -210,8 +210,6 @@ fn check_log(config: &Config) -> Result<String, String> {
         let path = name.within(folder);
         queue::names::open(&path).map_err(|e| format!("{}: {e}{hint}", path.display()))?;
     }
-    let records = queue::head(folder).map_or_else(|| "no record yet".into(), |head| format!("{head} records"));
-    let found = format!("{}, {} files, {records}", folder.display(), names.len());
     let (mut cursor, mut faults) = (queue::Cursor::default(), Vec::new());
     loop {
         let read = queue::look(folder, &cursor, &queue::Landmarks::default()).map_err(|e| e.to_string())?;
@@ -225,6 +223,21 @@ fn check_log(config: &Config) -> Result<String, String> {
             Some(last) => cursor = last.after.clone(),
             None => break,
         }
+    }
+    let records = match (queue::head(folder), cursor.seq) {
+        (Some(head), _) => format!("{head} records"),
+        (None, 0) => "no record yet".into(),
+        (None, last) => format!("records up to {last}"),
+    };
+    let found = format!("{}, {} files, {records}", folder.display(), names.len());
+    if queue::head(folder).is_none() && cursor.seq > 0 {
+        let last = cursor.seq;
+        faults.insert(
+            0,
+            format!(
+                "`head` is missing or damaged, though there is a record {last}: `agegate log verify` says what is lost"
+            ),
+        );
     }
     match faults.as_slice() {
         [] => Ok(found),
