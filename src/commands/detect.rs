@@ -22,6 +22,7 @@ use crate::{
     made::{self, MadeFolder},
     out, picture,
     policy::{LivenessPolicy, Policy},
+    quality::{self, Flaw, QualityLimits},
     say,
     vision::{Detector, Face, LivenessModel, ModelError},
 };
@@ -34,20 +35,24 @@ struct FaceJson {
     bounds: [f32; 4],
     landmarks: [[f32; 2]; 5],
     liveness: f32,
+    /// What a gate would say of size, place and pose, by the limits as shipped; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flaw: Option<Flaw>,
 }
 
 impl From<&Found> for FaceJson {
-    fn from(Found { face, living }: &Found) -> Self {
+    fn from(Found { face, living, flaw }: &Found) -> Self {
         let b = face.bounds;
         let (bounds, landmarks) = ([b.x0, b.y0, b.x1, b.y1], face.landmarks.map(|p| [p.x, p.y]));
-        Self { score: face.score, bounds, landmarks, liveness: *living }
+        Self { score: face.score, bounds, landmarks, liveness: *living, flaw: *flaw }
     }
 }
 
-/// A face, and P(living) of it.
+/// A face, P(living) of it, and what is wrong with its size, place or pose.
 struct Found {
     face: Face,
     living: f32,
+    flaw: Option<Flaw>,
 }
 
 /// What looks for faces, and at them.
@@ -78,7 +83,9 @@ impl Eyes {
         let look = |face: Face| {
             let score = self.liveness.read(picture, &face.bounds)?;
             // Of one score there always is a probability.
-            Ok(Found { face, living: self.asked.probability(&[score]).unwrap_or(0.0) })
+            let living = self.asked.probability(&[score]).unwrap_or(0.0);
+            let flaw = quality::geometry(&face, picture.dimensions(), &QualityLimits::default()).err();
+            Ok(Found { face, living, flaw })
         };
         faces.into_iter().map(look).collect()
     }
@@ -145,9 +152,9 @@ fn name_of(path: &Path) -> String {
 /// Whether a file is an earlier result: pictures, each with a list of faces.
 fn is_faces(before: &[u8]) -> bool {
     let faces: Result<BTreeMap<String, Vec<BTreeMap<String, serde_json::Value>>>, _> = serde_json::from_slice(before);
-    let older = |key: &&String| *key != "liveness";
+    let always = |key: &&String| !["liveness", "flaw"].contains(&key.as_str());
     let keys = ["box", "landmarks", "score"];
-    faces.is_ok_and(|faces| faces.values().flatten().all(|face| face.keys().filter(older).eq(keys)))
+    faces.is_ok_and(|faces| faces.values().flatten().all(|face| face.keys().filter(always).eq(keys)))
 }
 
 fn search(eyes: &Eyes, path: &Path, annotated: Option<(&MadeFolder, &str)>) -> Result<Vec<Found>, String> {
@@ -212,17 +219,18 @@ fn print_faces(path: &Path, faces: &[Found]) {
         faces.len(),
         if faces.len() == 1 { "face" } else { "faces" }
     );
-    for Found { face, living } in faces {
+    for Found { face, living, flaw } in faces {
         let b = face.bounds;
         let points: Vec<String> = face.landmarks.iter().map(|p| format!("{:.0},{:.0}", p.x, p.y)).collect();
         say!(
-            "  score {:.2}  living {living:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}",
+            "  score {:.2}  living {living:.2}  box {:.0},{:.0} to {:.0},{:.0}  landmarks {}{}",
             face.score,
             b.x0,
             b.y0,
             b.x1,
             b.y1,
-            points.join(" ")
+            points.join(" "),
+            flaw.map_or_else(String::new, |flaw| format!("  not judged: {}", flaw.label()))
         );
     }
 }

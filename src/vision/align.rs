@@ -113,6 +113,17 @@ impl Similarity {
         self.b.atan2(self.a).to_degrees()
     }
 
+    /// How far five landmarks lie from where this transform puts those of an upright face turned to the camera: the root of the mean
+    /// square, in sides of the chip. 0 for the template itself.
+    #[must_use]
+    pub fn misfit(&self, landmarks: &[Point; 5]) -> f32 {
+        let squares = TEMPLATE.iter().zip(landmarks).map(|(p, q)| {
+            let at = self.apply(*p);
+            (q.x - at.x).powi(2) + (q.y - at.y).powi(2)
+        });
+        (squares.sum::<f32>() / 5.0).sqrt() / self.scale()
+    }
+
     /// Applies the transform to a point in chip coordinates.
     #[must_use]
     pub fn apply(&self, p: Point) -> Point {
