@@ -362,7 +362,9 @@ pub struct EvaluateArgs {
     /// Write the figures as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write one line a picture as CSV: path, true age, estimated age, P(age >= 18), P(female).
+    /// Write one line a picture as CSV: path, true age, estimated age, P(age >= 18), P(age >= 25), P(female), how likely mouth and eyes
+    /// are covered, the weight of the view by light and focus (0: not judged); and, where the policy was made for this model, how
+    /// sure it is of the age that the policy asks for, and whether the age alone is old enough.
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
     /// Write a report (HTML, JSON, CSV) to this folder.

@@ -33,8 +33,11 @@ const MOST_VISITORS: usize = 500;
 /// Said where a living face is asked for.
 const NO_LIVENESS: &str = "the policy has no [liveness] table, which says how sure of a living face an Allow must be: make one with `agegate calibrate --attacks DIR`, and give it with --policy";
 
-/// First line of the predictions, by which an earlier result is known.
-const PREDICTIONS: &str = "path,age,estimate,p18,p25,female\n";
+/// First line of the predictions.
+const PREDICTIONS: &str = "path,age,estimate,p18,p25,female,mouth_covered,eyes_covered,weight,sure,old_enough\n";
+
+/// What an earlier result begins with, one of an earlier version too.
+const PREDICTIONS_BEFORE: &[u8] = b"path,age,estimate,p18,p25,female";
 
 /// What the JSON holds: figures of ages, of living faces and attacks, or of both.
 #[derive(Serialize)]
@@ -77,8 +80,9 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     match (ages, args.report.as_deref()) {
         (Some((figures, readings, sources)), folder) => {
             if let Some(path) = &args.predictions {
-                let header = PREDICTIONS.as_bytes();
-                made::write_file(path, predictions(&readings).as_bytes(), |before| before.starts_with(header))?;
+                let judging = policy.foreign_to(&eyes.age.identity().to_string()).is_none().then_some(&policy);
+                let text = predictions(&readings, judging);
+                made::write_file(path, text.as_bytes(), |before| before.starts_with(PREDICTIONS_BEFORE))?;
             }
             if let Some(folder) = folder {
                 let visitors = visitors(&readings, sources, policy.threshold_age);
@@ -175,20 +179,28 @@ fn policy_in_use(args: &EvaluateArgs, eyes: &Eyes) -> Result<Policy, Box<dyn Err
     Ok(policy)
 }
 
-/// One line a picture.
-fn predictions(readings: &Readings) -> String {
+/// One line a picture. How sure each is of the policy's age, and whether that is old enough, stands there where the policy was made
+/// for the model that read them: the confidence of another means nothing.
+fn predictions(readings: &Readings, judging: Option<&Policy>) -> String {
     let mut text = String::from(PREDICTIONS);
     for r in &readings.read {
+        let judged = judging.map_or_else(
+            || ",".to_string(),
+            |policy| format!("{:.5},{}", policy.sureness(&r.estimate), policy.surely_old_enough(&r.estimate)),
+        );
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{},{},{:.3},{:.5},{:.5},{:.4}",
+            "{},{},{:.3},{:.5},{:.5},{:.4},{:.4},{:.4},{:.4},{judged}",
             out::field(&r.sample.path.display().to_string()),
             r.sample.age,
             r.estimate.years(),
             r.estimate.at_least(18),
             r.estimate.at_least(25),
-            r.female
+            r.female,
+            r.covered.mouth,
+            r.covered.eyes,
+            r.quality.unwrap_or(0.0)
         );
     }
     text

@@ -27,7 +27,10 @@ use std::path::Path;
 use crate::{
     age::AgeEstimate,
     picture,
-    vision::{AgeModel, Chip, Detector, Face, FaceReading, FoundBy, LivenessModel, ModelError, Runtime, nearest},
+    quality::{self, Quality, QualityLimits},
+    vision::{
+        AgeModel, Chip, Covered, Detector, Face, FaceReading, FoundBy, LivenessModel, ModelError, Runtime, nearest,
+    },
 };
 use dataset::{Dataset, Rejected, Sample};
 use people::{Thumbnail, people};
@@ -112,21 +115,20 @@ impl Eyes {
         self.detector.found_by(self.score)
     }
 
-    /// Reads one picture; `None` if no face is found in it.
+    /// The chip of one picture, as the age model sees it; `None` if no face is found in it.
     ///
     /// Of several faces the nearest counts, as at the gate: the one with the largest box.
     ///
     /// # Errors
-    /// [`ModelError::Run`] if a model fails.
-    pub fn read(&self, picture: &RgbImage, input: Input) -> Result<Option<FaceReading>, ModelError> {
+    /// [`ModelError::Run`] if the detector fails.
+    pub fn chip(&self, picture: &RgbImage, input: Input) -> Result<Option<Chip>, ModelError> {
         let side = self.age.chip_side();
-        let chip = match input {
+        Ok(match input {
             Input::Chips => Some(Chip::from_aligned(picture, side)),
             Input::Pictures => {
                 nearest(&self.detect(picture)?).and_then(|face| Chip::align(picture, &face.landmarks, side))
             }
-        };
-        chip.map(|chip| self.age.read(&chip)).transpose()
+        })
     }
 }
 
@@ -139,6 +141,10 @@ pub struct Reading {
     pub estimate: AgeEstimate,
     /// Probability of female.
     pub female: f32,
+    /// What of the face is hidden.
+    pub covered: Covered,
+    /// What the gate would say of its light and focus, by the limits as shipped.
+    pub quality: Quality,
     /// Number of the person: pictures that count once have the same.
     pub person: usize,
 }
@@ -176,10 +182,12 @@ pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
         .map(|sample| {
             let outcome = match picture::open(&sample.path) {
                 Err(error) => Outcome::Rejected(Rejected::picture(sample.place(), &error)),
-                Ok(picture) => match eyes.read(&picture, sample.input)? {
+                Ok(picture) => match eyes.chip(&picture, sample.input)? {
                     None => Outcome::Faceless(sample),
-                    Some(FaceReading { age, female, .. }) => {
-                        let reading = Reading { sample, estimate: age, female, person: 0 };
+                    Some(chip) => {
+                        let FaceReading { age, female, covered } = eyes.age.read(&chip)?;
+                        let quality = quality::pixels(&chip, &QualityLimits::default());
+                        let reading = Reading { sample, estimate: age, female, covered, quality, person: 0 };
                         Outcome::Read(Box::new(reading), Thumbnail::of(&picture))
                     }
                 },
