@@ -168,3 +168,38 @@ fn a_line_that_names_no_picture_is_told_with_the_line_and_the_path() {
     let (_, printed) = evaluate(folder.path());
     assert!(expected.iter().all(|part| printed.contains(part)), "{printed}");
 }
+
+#[test]
+fn predictions_say_what_the_policy_makes_of_each_picture_where_it_was_made_for_the_model() {
+    let folder = set("path,age\na.png,17\nd.png,30\n");
+    let rows = |more: &[&str]| {
+        let arguments = ["evaluate", "--aligned-dataset", "set", "--predictions", "p.csv"];
+        let output = agegate(folder.path(), &[&arguments[..], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let mut reader = csv::Reader::from_path(folder.path().join("p.csv")).unwrap();
+        let head: Vec<String> = reader.headers().unwrap().iter().map(String::from).collect();
+        assert_eq!(
+            head.join(","),
+            "path,age,estimate,p18,p25,female,mouth_covered,eyes_covered,weight,sure,old_enough"
+        );
+        reader.records().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let policy = |confidence: &str| {
+        let policy = format!("threshold_age = 18\nchallenge_age = 18\nconfidence = {confidence}\n");
+        std::fs::write(folder.path().join("policy.toml"), policy).unwrap();
+        ["--policy", "policy.toml"]
+    };
+    for confidence in ["0.5", "0.999"] {
+        for row in rows(&policy(confidence)) {
+            let number = |k: usize| row[k].parse::<f64>().unwrap();
+            let enough = number(9) >= confidence.parse().unwrap() && number(2) >= 18.0;
+            assert_eq!(row[10].parse::<bool>().unwrap(), enough, "{row:?}");
+            assert!((number(9) - number(3)).abs() < 1e-4, "asks for 18 at temperature 1: {row:?}");
+            assert!((6..9).all(|k| (0.0..=1.0).contains(&number(k))), "{row:?}");
+        }
+    }
+    let foreign = "threshold_age = 18\nchallenge_age = 18\nconfidence = 0.5\nmodel = \"agegate-age-estimator/1/0123456789abcdef\"\n";
+    std::fs::write(folder.path().join("policy.toml"), foreign).unwrap();
+    let said = rows(&["--policy", "policy.toml"]);
+    assert!(said.iter().all(|row| row[9].is_empty() && row[10].is_empty()), "{said:?}");
+}

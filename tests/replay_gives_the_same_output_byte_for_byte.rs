@@ -47,10 +47,17 @@ fn detect_writes_the_faces_of_each_picture_as_json_and_draws_them() {
     let folder = tempfile::tempdir().unwrap();
     common::close_view("adult").save(folder.path().join("adult.png")).unwrap();
     common::visitor("nobody")[0].save(folder.path().join("room.png")).unwrap();
+    // The same face, a third as large.
+    let near = common::close_view("adult");
+    let (width, height) = near.dimensions();
+    let mut far = image::RgbImage::from_pixel(width, height, image::Rgb([114; 3]));
+    let small = image::imageops::resize(&near, width / 3, height / 3, image::imageops::FilterType::Triangle);
+    image::imageops::replace(&mut far, &small, i64::from(width / 3), i64::from(height / 3));
+    far.save(folder.path().join("far.png")).unwrap();
     std::fs::write(folder.path().join("broken.jpg"), b"no picture").unwrap();
     let output = agegate(
         folder.path(),
-        &["detect", "adult.png", "room.png", "broken.jpg", "--json", "f.json", "--annotate", "out"],
+        &["detect", "adult.png", "far.png", "room.png", "broken.jpg", "--json", "f.json", "--annotate", "out"],
     );
     assert_eq!(output.status.code(), Some(1), "a picture that cannot be read is told by the exit code");
     assert!(text(&output.stderr).contains("broken.jpg"));
@@ -60,6 +67,8 @@ fn detect_writes_the_faces_of_each_picture_as_json_and_draws_them() {
     let face = &json["adult.png"][0];
     assert!(face["score"].as_f64().unwrap() > 0.5);
     assert_eq!((face["box"].as_array().unwrap().len(), face["landmarks"].as_array().unwrap().len()), (4, 5));
+    assert!(face.get("flaw").is_none(), "a gate would judge it: {face}");
+    assert_eq!(json["far.png"][0]["flaw"], "TooFar", "{json}");
     assert!(folder.path().join("out/adult.faces.png").is_file());
 }
 

@@ -77,6 +77,14 @@ fn check_makes_nothing_looks_at_the_metrics_and_reads_the_whole_log() {
     let (code, said) = check(&listen);
     assert!(code == Some(0) && said.contains("is in use by the link that runs"), "{said}");
     daemon.kill();
+    let head = folder.join("log/head");
+    let kept = std::fs::read(&head).ok();
+    let _ = std::fs::remove_file(&head);
+    let (code, said) = check(&listen);
+    assert!(code == Some(1) && said.contains("`head` is missing or damaged, though there is a record"), "{said}");
+    if let Some(kept) = kept {
+        std::fs::write(&head, kept).unwrap();
+    }
     log.raw(b"rubbish\n");
     let (code, said) = check(&listen);
     assert!(
