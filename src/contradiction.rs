@@ -24,6 +24,7 @@ pub fn of_ages(e: &PolicyEvidence) -> Option<String> {
         .or_else(|| intervals_of_parts(e))
         .or_else(|| children_over_the_bound(e))
         .or_else(|| parts_and_whole(e))
+        .or_else(|| older_than_all(e))
         .or_else(|| the_same_people(e))
 }
 
@@ -132,6 +133,21 @@ fn parts_and_whole(e: &PolicyEvidence) -> Option<String> {
         })
 }
 
+/// Groups in which more are asked of those of the challenge age and over than of all adults there.
+fn older_than_all(e: &PolicyEvidence) -> Option<String> {
+    e.groups.iter().chain(&e.sources).find_map(|g| {
+        let older = g.adults_over_challenge?;
+        let asked = |share: Option<f64>, of: usize| share.unwrap_or(0.0) * of as f64;
+        let more = asked(g.false_reject_over_challenge, older) > asked(g.false_reject, g.adults) + 0.5;
+        (older > g.adults || more).then(|| {
+            format!(
+                "{:?}: more adults of the challenge age and over, or more of them asked, than of all adults",
+                g.name
+            )
+        })
+    })
+}
+
 /// What is wrong where parts have more people than the whole, or all of them fewer.
 fn no_sum(what: &str, how: &str, whole: usize, parts: &[usize], ranges: usize) -> Option<String> {
     let (most, sum) = (*parts.iter().max()?, parts.iter().sum::<usize>());
@@ -193,7 +209,7 @@ mod tests {
     #[test]
     fn what_an_auditor_would_find_by_adding_up_is_found() {
         type Edit = fn(&mut PolicyEvidence);
-        let edits: [(&str, Edit); 26] = [
+        let edits: [(&str, Edit); 28] = [
             ("one person fewer is let in", |e| (e.false_accept, e.false_accept_high) = (0.0051, 0.0282)),
             ("nobody is let in", |e| (e.false_accept, e.false_accept_high) = (0.0, 0.0192)),
             ("nearly all of the same people are", |e| {
@@ -220,6 +236,8 @@ mod tests {
             ("an interval of a band", |e| e.minors_by_age[0].high = 0.01),
             ("an interval of a group", |e| e.groups[0].false_accept = Some(1.0)),
             ("no interval of a source", |e| e.sources[1].false_accept_high = None),
+            ("more of the older adults than of all", |e| e.groups[0].false_reject_over_challenge = Some(1.0)),
+            ("more older adults than adults", |e| e.groups[0].adults_over_challenge = Some(99_999)),
             ("a source left out", |e| drop(e.sources.pop())),
             ("of no people", |e| e.false_accept_people = 0),
             ("of a million", |e| e.false_accept_people = 1_000_000),

@@ -115,6 +115,12 @@ pub struct GroupShare {
     /// Share of them asked for ID; absent without any.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "share_if_any")]
     pub false_reject: Option<f64>,
+    /// Adults of the challenge age or over: younger ones are meant to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adults_over_challenge: Option<usize>,
+    /// Share of them asked for ID; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "share_if_any")]
+    pub false_reject_over_challenge: Option<f64>,
     /// Share of the views that are refused for light or focus.
     #[serde(deserialize_with = "share")]
     pub views_refused: f64,

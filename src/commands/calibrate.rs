@@ -259,6 +259,15 @@ fn liveness_sentences(asked: &LivenessPolicy, e: &LivenessEvidence) -> Vec<Strin
     ]
 }
 
+/// In brackets: who of a group is asked of those whom the policy means to let in.
+fn asked_of_older(g: &GroupShare) -> String {
+    match (g.adults_over_challenge, g.false_reject_over_challenge) {
+        (None, _) => String::new(),
+        (Some(_), None) => " (-)".into(),
+        (Some(_), Some(share)) => format!(" ({})", per_thousand(share)),
+    }
+}
+
 /// What the figures mean, a sentence a line.
 fn sentences(policy: &Policy, e: &PolicyEvidence) -> Vec<String> {
     let (hard, threshold) = (bands::hard_minors(policy.threshold_age), policy.threshold_age);
@@ -300,9 +309,22 @@ fn sentences(policy: &Policy, e: &PolicyEvidence) -> Vec<String> {
     };
     // By age it is said above.
     let by_age = |g: &GroupShare| g.name.starts_with(|c: char| c.is_ascii_digit());
-    let asked = of_groups(&|g| g.false_reject.filter(|_| !by_age(g)).map(per_thousand));
+    let let_in = |g: &GroupShare| {
+        let (share, high) = (g.false_accept?, g.false_accept_high?);
+        Some(format!("{} ({}; {})", per_thousand(share), g.minors, per_thousand(high)))
+    };
+    let passing = of_groups(&|g| let_in(g).filter(|_| !by_age(g)));
+    if !passing.is_empty() {
+        lines.push(format!(
+            "Let in, of 1,000 people {ages} (people there were; at most, with 95 % confidence): {passing}."
+        ));
+    }
+    let asked = of_groups(&|g| {
+        g.false_reject.filter(|_| !by_age(g)).map(|f| format!("{}{}", per_thousand(f), asked_of_older(g)))
+    });
     if !asked.is_empty() {
-        lines.push(format!("Asked for ID, of 1,000 adults: {asked}."));
+        let challenge = e.measured_with.challenge_age;
+        lines.push(format!("Asked for ID, of 1,000 adults (of those of {challenge} and over): {asked}."));
     }
     let refused = of_groups(&|g| {
         Some(format!("{} ({})", per_thousand(g.views_refused), per_thousand(g.views_refused_half_light)))
@@ -324,7 +346,11 @@ fn sentences(policy: &Policy, e: &PolicyEvidence) -> Vec<String> {
             format!(", {} of 1,000 let in, {}", per_thousand(f), fewer(s.false_accept_high.unwrap_or(1.0)))
         });
         let asked = s.false_reject.map_or_else(String::new, |f| format!(", {} of 1,000 asked for ID", per_thousand(f)));
-        lines.push(format!("Source {}: {} people {ages}{let_in}; {} adults{asked}.", s.name, s.minors, s.adults));
+        let challenge = e.measured_with.challenge_age;
+        let older =
+            s.adults_over_challenge.map_or_else(String::new, |n| format!(", {n} of them of {challenge} and over"));
+        lines
+            .push(format!("Source {}: {} people {ages}{let_in}; {} adults{older}{asked}.", s.name, s.minors, s.adults));
     }
     lines
 }

@@ -185,6 +185,7 @@ pub fn evidence(
     dataset: String,
 ) -> PolicyEvidence {
     let threshold = measured_with.threshold_age;
+    let limits = Limits { threshold, challenge: measured_with.challenge_age };
     let (hard, adults) = (bands::hard_minors(threshold), bands::adults(threshold));
     let bounded = let_in(judged, hard);
     let bands_of =
@@ -215,22 +216,29 @@ pub fn evidence(
         measured_with,
         minors_by_age: bands_of(bands::minors_by_age(threshold), &|band| let_in(judged, band), &|j| j.let_in),
         adults_by_age: bands_of(bands::adults_by_age(threshold), &|band| turned_away(judged, band), &|j| !j.let_in),
-        groups: groups(judged, threshold),
+        groups: groups(judged, limits),
         sources: match sources {
             [] | [_] => Vec::new(),
             all => {
-                let of = |(k, name): (usize, &String)| group(name, judged, threshold, |j| j.sample.source == k);
+                let of = |(k, name): (usize, &String)| group(name, judged, limits, |j| j.sample.source == k);
                 all.iter().enumerate().filter_map(of).collect()
             }
         },
     }
 }
 
+/// The two ages that groups are counted by, in years.
+#[derive(Clone, Copy)]
+struct Limits {
+    threshold: u8,
+    challenge: u8,
+}
+
 /// By gender, by ethnicity (or whatever the labels call a group), by age.
-fn groups(judged: &[Judged<'_>], threshold: u8) -> Vec<GroupShare> {
+fn groups(judged: &[Judged<'_>], limits: Limits) -> Vec<GroupShare> {
     let mut groups = Vec::new();
     for gender in [Gender::Male, Gender::Female] {
-        groups.extend(group(&gender.to_string(), judged, threshold, |j| j.sample.gender == Some(gender)));
+        groups.extend(group(&gender.to_string(), judged, limits, |j| j.sample.gender == Some(gender)));
     }
     // "Asian" of one source and "asian" of another are one group.
     let lower = |j: &Judged<'_>| j.sample.group.as_ref().map(|g| g.to_lowercase());
@@ -238,10 +246,10 @@ fn groups(judged: &[Judged<'_>], threshold: u8) -> Vec<GroupShare> {
     names.sort();
     names.dedup();
     for name in names {
-        groups.extend(group(&name, judged, threshold, |j| lower(j).as_ref() == Some(&name)));
+        groups.extend(group(&name, judged, limits, |j| lower(j).as_ref() == Some(&name)));
     }
     for age in AgeGroup::ALL {
-        groups.extend(group(age.label(), judged, threshold, |j| j.sample.age.group() == Some(age)));
+        groups.extend(group(age.label(), judged, limits, |j| j.sample.age.group() == Some(age)));
     }
     groups
 }
@@ -250,14 +258,15 @@ fn groups(judged: &[Judged<'_>], threshold: u8) -> Vec<GroupShare> {
 fn group(
     name: &str,
     judged: &[Judged<'_>],
-    threshold: u8,
+    limits: Limits,
     belongs: impl Fn(&Judged<'_>) -> bool,
 ) -> Option<GroupShare> {
     let of: Vec<Judged<'_>> = judged.iter().filter(|j| belongs(j)).copied().collect();
     if of.is_empty() {
         return None;
     }
-    let (hard, adults) = (bands::hard_minors(threshold), bands::adults(threshold));
+    let (hard, adults) = (bands::hard_minors(limits.threshold), bands::adults(limits.threshold));
+    let older = bands::adults(limits.challenge);
     let accepted = let_in(&of, hard);
     let mean = |k: usize| {
         let means = person_means(of.iter().map(|j| (j.person, j.refused[k])));
@@ -270,6 +279,8 @@ fn group(
         false_accept_high: accepted.map(|s| digits(s.high)),
         adults: counted(&of, adults, |j| !j.let_in),
         false_reject: turned_away(&of, adults).map(|s| digits(s.value)),
+        adults_over_challenge: Some(counted(&of, older, |j| !j.let_in)),
+        false_reject_over_challenge: turned_away(&of, older).map(|s| digits(s.value)),
         views_refused: mean(0),
         views_refused_half_light: mean(1),
     })

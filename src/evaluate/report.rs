@@ -434,18 +434,21 @@ fn gate_section(v: &VisitFigures) -> String {
             some(g.false_accept),
             g.adults.to_string(),
             some(g.false_reject),
+            some(g.false_reject_over_challenge),
             share(g.views_refused),
             share(g.views_refused_half_light),
         ]
     };
     let groups: Vec<Vec<String>> = e.groups.iter().chain(&e.sources).map(row).collect();
     let ages = format!("minors of {}", e.false_accept_ages);
+    let of_older = format!("of those of {} and over", e.measured_with.challenge_age);
     let head = [
         "group",
         &ages,
         "let in",
         "adults",
         "asked for ID",
+        &of_older,
         "views refused for light or focus",
         "the same in half the light",
     ];
