@@ -63,10 +63,14 @@ models:
 	cd models/train && $(PYTHON) train_detector.py && $(PYTHON) export.py detector
 	$(MAKE) $(if $(GPU),age-on-gpu,age-on-cpu)
 	cd models/train && $(PYTHON) train_covers.py --checkpoint $(AGE) && $(PYTHON) export.py age --checkpoint $(AGE)
-	cd models/train && $(PYTHON) make_visitors.py && $(PYTHON) mean_or_median.py && $(PYTHON) fusion.py
+	cd models/train && $(PYTHON) make_visitors.py
 	$(MAKE) liveness
 	cd models/train && $(PYTHON) golden.py
-	$(MAKE) policy card
+	$(MAKE) build
+	cd models/train && $(PYTHON) mean_or_median.py && $(PYTHON) fusion.py
+	$(MAKE) policy
+	cd models/train && $(PYTHON) margin.py
+	$(MAKE) card
 
 # The age net, from scratch. `make models GPU=1`: one round of six minutes on an H200 and 16 cores, every view fresh. That is how the
 # shipped one was made (models/train/work/pack may be carried to another machine, and the checkpoint back). Else two rounds of two hours each

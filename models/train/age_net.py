@@ -80,13 +80,6 @@ def averaged(state: dict) -> AgeNet:
     return net.eval()
 
 
-def resized(state: dict[str, torch.Tensor], grid: int) -> dict[str, torch.Tensor]:
-    """The weights of a net for chips of another side: those of the pooling are spread over its `grid` of places."""
-    weight = state["pool.weight"]
-    spread = nn.functional.interpolate(weight, size=(grid, grid), mode="bilinear") * (weight.shape[-1] / grid) ** 2
-    return state | {"pool.weight": spread}
-
-
 def multiplications(model: nn.Module, side: int = SIDE) -> int:
     """Multiply-accumulates of one forward pass, counted by hooks."""
     total = 0

@@ -1,11 +1,13 @@
 """Figures of each version of the models on the same pictures by the same programs: `models/history.json`, the model card's tables
 of before and after.
 
-`python history.py DETECTOR.onnx AGE.onnx` measures two files and keeps the figures under their versions; without arguments the
-shipped ones. Nothing in the file is typed by hand.
+`python history.py DETECTOR.onnx AGE.onnx POLICY.toml` measures two files, the second under the policy that shipped with it, and keeps the
+figures under their versions; without arguments the shipped ones. `python history.py --all` takes every version out of the repository's past
+(`PAST`) and measures it anew. Nothing in the file is typed by hand.
 """
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +15,11 @@ import onnx
 
 import robustness
 import teenagers
-from common import ROOT
+from common import ROOT, WORK
 
+# The last commit with each version of either model, oldest first.
+PAST = ("9871cbd", "b5b7538", "93e467e", "d48533d", "f743d2d")
+SHIPPED = tuple(ROOT / "models" / name for name in ("face-detector.onnx", "age-estimator.onnx", "policy.toml"))
 PATH = ROOT / "models" / "history.json"
 
 
@@ -26,14 +31,28 @@ def load() -> dict:
     return json.loads(PATH.read_text()) if PATH.is_file() else {"detector": {}, "age": {}}
 
 
-def measure(detector: Path, age: Path) -> dict:
+def measure(detector: Path, age: Path, policy: Path | None = None) -> dict:
     """Measures and keeps the figures of both files; returns all figures there are."""
     history = load()
     history["detector"][version(detector)] = robustness.found(detector)
     judged, all_ = teenagers.asian_adults(age)
-    history["age"][version(age)] = {"portraits": teenagers.on_portraits(age), "asian_adults_under_25": [judged, all_], "disguises": teenagers.disguised(age)}
+    history["age"][version(age)] = {"portraits": teenagers.on_portraits(age), "asian_adults_under_25": [judged, all_], "disguises": teenagers.disguised(age, policy)}
     PATH.write_text(json.dumps(history, indent=1) + "\n")
     return history
+
+
+def past() -> list[tuple[Path, Path, Path]]:
+    """Detector, age estimator and policy of every version that shipped, as the repository has them, oldest first."""
+    folder = WORK / "past"
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = []
+    for commit in PAST:
+        files = tuple(folder / f"{commit}-{path.name}" for path in SHIPPED)
+        for path, name in zip(files, SHIPPED):
+            if not path.is_file():
+                path.write_bytes(subprocess.run(["git", "show", f"{commit}:models/{name.name}"], cwd=ROOT, capture_output=True, check=True).stdout)
+        versions.append(files)
+    return [*versions, SHIPPED]
 
 
 def share(count: int, total: int) -> str:
@@ -75,6 +94,6 @@ def disguise_table(history: dict) -> str:
 
 
 if __name__ == "__main__":
-    files = [Path(a).resolve() for a in sys.argv[1:]] or [ROOT / "models" / "face-detector.onnx", ROOT / "models" / "age-estimator.onnx"]
-    found = measure(*files)
+    for files in past() if sys.argv[1:] == ["--all"] else [[Path(a).resolve() for a in sys.argv[1:]] or SHIPPED]:
+        found = measure(*files)
     print(detector_table(found), teenagers_table(found), disguise_table(found), sep="\n\n")

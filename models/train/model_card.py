@@ -1,24 +1,32 @@
 """Measures the shipped models on what training never saw and writes `models/MODEL_CARD.md` and the figures of the README.
 
-Every figure comes out of the release binary (`agegate evaluate`, `agegate detect`), that is, through tract and the
-deployed code path. Nothing here is typed by hand.
+What the gate does is measured through the release binary (`agegate evaluate`, `agegate detect`), the deployed code path, in integers. What the
+programs under `models/train/` measured of trials, of several runs or of parts comes from their JSON under `models/`, each of which says how.
+Figures in running text are computed here, but for those of a run that is over (seconds and steps on a lent GPU), which its log had.
 """
 
 import csv
 import json
 import math
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
 
+import covers_figures
+import decision
 import history
 import liveness_card
 import margin
+import portraits
+import render_views
 import repeats
+import rooms
 import scenes
 import sizes as trials
 from common import ROOT, WORK, load_chips, near_duplicate_groups, split
@@ -67,39 +75,53 @@ def percent(value) -> str:
     return interval(value, " %", 100, 1)
 
 
-def runtimes_agree() -> tuple[float, int]:
-    """Largest difference of the estimated age between tract and ONNX Runtime, in years, over validation chips that are
-    resized beforehand, so that both see the same pixels."""
+def runtimes_agree() -> tuple[float, float, int]:
+    """The gate in integers against the same weights in float in ONNX Runtime, over the validation chips, which are resized beforehand, so that both
+    see the same pixels: difference of the mean errors, each chip counted once, and largest difference of an estimate, in years."""
     model, metadata = session("age-estimator.onnx")
     side = int(metadata["input_width"])
     names, labels, pixels = load_chips()
     _, held = split(labels, near_duplicate_groups(pixels))
     folder = WORK / "validation-small"
     folder.mkdir(exist_ok=True)
-    expected = {}
-    for i in held[:: max(1, len(held) // 500)]:
+    expected, true = {}, {}
+    for i in held:
         small = cv2.resize(np.asarray(pixels[i]), (side, side), interpolation=cv2.INTER_AREA)
         name = names[i].replace(".jpg.chip.jpg", ".png")
         cv2.imwrite(str(folder / name), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-        expected[name] = median(run(model, metadata, small)[0][0])
+        expected[name], true[name] = median(run(model, metadata, small)[0][0]), labels[i, 0]
     predictions = WORK / "predictions.csv"
     agegate("evaluate", "--dataset", str(folder), "--aligned", "--predictions", str(predictions))
-    rows = list(csv.DictReader(predictions.open()))
-    return max(abs(float(r["estimate"]) - expected[os.path.basename(r["path"])]) for r in rows), len(rows)
+    found = {os.path.basename(r["path"]): float(r["estimate"]) for r in csv.DictReader(predictions.open())}
+    error = lambda estimates: np.mean([abs(estimates[name] - true[name]) for name in found])
+    return error(found) - error(expected), max(abs(found[name] - expected[name]) for name in found), len(found)
 
 
-def covers_table() -> str:
-    f = json.loads((WORK / "covers.json").read_text())
-    rows = [("covered mouths found", "covered mouths found"), ("covered eyes found", "covered eyes found"), ("plain faces called covered", "plain called covered"), ("disguised faces called covered", "disguised called covered")]
-    table = [f"| {f['faces']} validation chips of each kind | share |", "|---|---|", *(f"| {words} | {100 * f[key]:.1f} % |" for words, key in rows)]
-    return "\n".join(table)
+def weights_alone(shipped: dict, version: str) -> str:
+    """What eight bits in the weights cost, with all else alike: needs the file with the weights as they were trained, which lies beside the
+    checkpoints and goes with their machine. Without it the figure stays as the card of the same version has it."""
+    title, path = "weights in 8 bits minus weights as trained, MAE", WORK / "age-estimator-float.onnx"
+    if path.is_file():
+        plain = evaluate(WORK / "validation", "--aligned", "--age-model", str(path))
+        return f"| {title} | {shipped['mae_years'] - plain['mae_years']:+.3f} years |"
+    before = (ROOT / "models" / "MODEL_CARD.md").read_text()
+    row = re.search(rf"^\| (?:quantized minus float MAE|{re.escape(title)}) \| (.*) \|$", before, re.M)
+    if not row or not re.search(rf"^\| version \| \d+ \| {version} \|$", before, re.M):
+        sys.exit(f"{path}: not there, and the card is of another version: run export.py age")
+    return f"| {title} | {row[1]} |"
+
+
+def in_integers() -> None:
+    """Ends the program where the nets would run in float: such figures are no gate's on ARM."""
+    if not {"avx2", "asimd"} & set(Path("/proc/cpuinfo").read_text().split()):
+        sys.exit("this processor runs the nets in float: the figures would be no gate's on ARM")
 
 
 def main() -> None:
-    for script in ("validation.py", "scene_set.py"):
+    in_integers()
+    for script in ("validation.py", "scene_set.py", "covers_figures.py", "rooms.py"):
         subprocess.run([sys.executable, script], check=True)
     chips = evaluate(WORK / "validation", "--aligned")
-    plain = evaluate(WORK / "validation", "--aligned", "--age-model", str(WORK / "age-estimator-float.onnx"))
     through = evaluate(WORK / "validation-scenes")
     # The same people, as chips: for the difference that detector and aligner make.
     same = WORK / "validation-same"
@@ -118,7 +140,7 @@ def main() -> None:
         box = scenes.teacher_faces(teacher, scenes.read(path))[0][1]
         hits += any(iou(face["box"], box) >= 0.5 for face in found[str(path)])
     false_faces = {name: sum(1 for faces in detect(paths).values() if faces) for name, paths in (("empty", material.held_empty), ("objects", material.held_objects))}
-    difference, compared = runtimes_agree()
+    dearer, difference, compared = runtimes_agree()
     metadata = {p.key: p.value for p in onnx.load(ROOT / "models" / "age-estimator.onnx").metadata_props}
     detector = {p.key: p.value for p in onnx.load(ROOT / "models" / "face-detector.onnx").metadata_props}
     sizes = [(ROOT / "models" / n).stat().st_size for n in ("face-detector.onnx", "age-estimator.onnx")]
@@ -136,7 +158,12 @@ chips by more than {n['limit_years']} years: {100 * n['contradicted_share'][0]:.
 Without them: MAE {interval(clean['mae_interval'])} years, age-group accuracy {clean['age_group_accuracy'] * 100:.1f} %, within 5 years {clean['within_5_years'] * 100:.1f} %.
 All other figures here are with all labels. In training, {n['training_contradicted']} of {n['training_chips']} labels are contradicted so (by true age {ages(n['training_by_true_age'])}) and weigh a tenth.
 """
+    _, labels, pixels = load_chips()
+    train, _ = split(labels, near_duplicate_groups(pixels))
+    with (WORK / "data" / "portraits" / "labels.csv").open() as listed:
+        young = sum(not portraits.held_back(row["person"]) for row in csv.DictReader(listed))
     statistics, pooled = (json.loads((ROOT / "models" / name).read_text()) for name in ("mean-or-median.json", "fusion.json"))
+    weighted = pooled["weighted"]
     by_statistic = lambda name: f"| {name} | {statistics[name]['mae']:.3f} | " + " | ".join(f"{100 * share:.1f} %" for share in statistics[name]["adults_under_the_limit"]) + " |"
     seen_again = "\n".join(f"| {name} | {v['mae']:.3f} | {v['correlation']:.2f} | {v['mae_of_both']:.3f} |" for name, v in pooled["views"].items())
     groups_right = ", ".join(f"{100 * share:.1f} % by the {name}" for name, share in statistics["groups_right"].items()).replace("the likeliest", "the likeliest group")
@@ -145,7 +172,7 @@ All other figures here are with all labels. In training, {n['training_contradict
     limit = lambda key: f"| {key.replace('_', ' ')} | {percent(chips['threshold_18'][key])} | {percent(chips['challenge_25'][key])} |"
     figures = f"""| figure, on images that training never saw | value (95 % interval) |
 |---|---|
-| age MAE, {chips['images']} aligned chips, quantized, as shipped, one pass | {interval(chips['mae_interval'])} years |
+| age MAE, {chips['images']} aligned chips of {chips['people']} people, each counted once, quantized, as shipped, one pass | {interval(chips['mae_interval'])} years |
 | within 5 years | {chips['within_5_years'] * 100:.1f} % |
 | gender accuracy | {chips['gender_accuracy'] * 100:.1f} % |
 | age-group accuracy (0-12, 13-17, 18-24, 25-34, 35-49, 50-64, 65+) | {chips['age_group_accuracy'] * 100:.1f} % |
@@ -157,12 +184,13 @@ All other figures here are with all labels. In training, {n['training_contradict
 | detection: photos of people not in the training photos, found with IoU >= 0.5 | {wilson(hits, len(material.held_faces))} |
 | detection: photos without a face, with a false one | {wilson(false_faces['empty'], len(material.held_empty))} |
 | detection: object photos that fool the teacher, with a false face | {wilson(false_faces['objects'], len(material.held_objects))} |
-| quantized minus float MAE | {chips['mae_years'] - plain['mae_years']:+.3f} years |
-| in integers against ONNX Runtime in float, largest difference over {compared} chips | {difference:.6f} years |
+{weights_alone(chips, metadata['version'])}
+| in integers minus the same weights in float (ONNX Runtime), MAE of {compared} chips (largest difference of one) | {dearer:+.3f} ({difference:.2f}) years |
 | both files | {sum(sizes):,} bytes |"""
     card = f"""# Model card
 
-Written by `models/train/model_card.py`, which measured every figure through the release binary.
+Written by `models/train/model_card.py`. What the gate does is measured through the release binary; where a table was measured in ONNX Runtime or in
+torch, its text says so.
 
 | | face detector | age estimator |
 |---|---|---|
@@ -170,7 +198,7 @@ Written by `models/train/model_card.py`, which measured every figure through the
 | version | {detector['version']} | {metadata['version']} |
 | input | {detector['input_width']}x{detector['input_height']} RGB, (value - {detector['mean']}) / {detector['std']} | {metadata['input_width']}x{metadata['input_height']} RGB chip, (value - {metadata['mean']}) / {metadata['std']} |
 | output | three maps: score, box, five landmarks per cell | distribution over ages 0 to 100; P(female) |
-| weights | int8, one scale per output channel, folded to float at load | the same |
+| weights | int8, one scale per output channel; run in integers where the processor has instructions for it, else folded to float at load | the same |
 | training data, hash | {detector['training_data']} | {metadata['training_data']} |
 
 ## What they are for, and what not
@@ -182,15 +210,19 @@ uses nor logs it.
 
 ## Data and terms
 
-The age estimator was trained on UTKFace chips, the detector on UTKFace chips set into Caltech-101 photos and on
-Caltech-101 photos with faces whose boxes a public detector (MIT) gave. **UTKFace permits non-commercial research only, and
-these weights come from it: a shop may try them, but must not run its business on them.** The code is free
+The age estimator was trained on {len(train):,} UTKFace chips and {young:,} portraits (less a few in which no face was found) of other people than those of the figures (public web
+pages without a stated licence, many of minors: research weights at most), with opinions and features of a public face net (MIT) as a teacher; the detector on
+UTKFace chips set into Caltech-101 photos and on Caltech-101 photos with faces whose boxes a public detector (MIT) gave. **UTKFace permits
+non-commercial research only, and these weights come from it: a shop may try them, but must not run its business on them.** The code is free
 (MIT or Apache-2.0), and the way out is to train on data that you may use:
 
-1. Lay out your pictures as aligned 200x200 chips named `[age]_[gender]_[ethnicity]_[date].jpg` in `utkface-dev.tar`
-   (folder `utkface/`), and photos with and without faces as in `../shared/data/README.md`.
-2. `AGEGATE_DATA=/your/folder make models` trains, exports, quantizes, checks and calibrates.
-3. Point `[models]` in the configuration at the two files, or rebuild to embed them.
+1. Lay out your data as `../shared/data/README.md` describes it, with all of these files, which `make models` reads: aligned 200x200 chips named
+   `[age]_[gender]_[ethnicity]_[date].jpg` in `utkface-dev.tar`, portraits with people and ages in `portraits-dev.tar.gz`, photos with and without
+   faces in `scenes-dev.tar` and `objects-unchecked.tar`, a teacher in `teacher-face.onnx` with its own-fold opinions of the chips in
+   `teacher-opinions.npz`, a detector that gives boxes in `ultralight-rfb-320.onnx`, people in rooms in `rooms-dev.tar.gz`, and for the liveness net
+   its teacher and frames of a real attack.
+2. `AGEGATE_DATA=/your/folder make models` trains, exports, quantizes, checks and calibrates; it takes a night on two cores.
+3. Point `[models]` in the configuration at the files, or rebuild to embed them.
 
 ## Figures
 
@@ -215,7 +247,24 @@ Largest gap between ethnicities: {chips['largest_gap']['worst']} against {chips[
 |---|---|---|
 {chr(10).join(limit(k) for k in ('false_accept_children', 'false_accept_13_15', 'false_accept_16_17', 'false_accept_13_17', 'false_reject_adults', 'false_reject_over_limit'))}
 
-The gate does not judge by the mean alone: its policy asks for a confidence too, see `models/policy.toml`.
+The gate does not judge by the estimate alone: its policy asks for a confidence too.
+
+### At the decision, by policy
+
+What the three shipped policies do with simulated visits of the validation people, by age, gender and ethnicity, as `agegate calibrate` measured
+it and their files have it: people of 13 to 17 let in; adults asked for ID, and in brackets of those of the challenge age and over, whom the
+policy means to let in; views refused for light or focus. Of a dozen people a share says little: read the upper end (95 %).
+
+{decision.table()}
+
+{decision.sources()}
+
+### People in rooms
+
+Faces found by the detector and judged by one view (`rooms.py`); of what is at hand the nearest to a gate's own place. Labels are ranges of age, so
+there is no error in years. Studio photos of adults of other continents, whose error was asked for, were not to be had for development.
+
+{rooms.table()}
 
 ### Teenagers, and the adults who look like them
 
@@ -225,8 +274,10 @@ Portraits with known birth dates (nearly all East and South-East Asian, studio l
 
 ### Disguise
 
-The same portraits and the validation chips of 13 to 17 years, drawn over by `models/train/disguise.py`. "Let in" is by one view
-under the policy that shipped with that version (a visit pools several); the shift is that of the estimated age, in years:
+The same portraits and the validation chips of 13 to 17 years, drawn over by `models/train/disguise.py`. "Let in" is whom
+the policy that shipped with that version takes for old enough by one view (a visit pools several, and asks for a living face), so two columns
+differ by their policies too; the shift is that of the estimated age, in years. Versions 1 and 2 were judged in ONNX Runtime: the gate loads
+files that do not say what is covered no more.
 
 {history.disguise_table(past)}
 
@@ -235,7 +286,7 @@ under the policy that shipped with that version (a visit pools several); the shi
 Masks, scarves, hands, sunglasses and low caps, drawn by `models/train/covers.py` on the validation chips (no real ones were to be had). A covered
 face is never a good view; clear glasses, beards and make-up count as disguises, not as covers.
 
-{covers_table()}
+{covers_figures.table()}
 
 ### What the detector finds
 
@@ -244,18 +295,20 @@ face is never a good view; clear glasses, beards and make-up count as disguises,
 ## How they were made
 
 Dense 3x3 convolutions with residual pairs, because that is what tract runs well. Age, one round from scratch on a GPU (`train_age_gpu.py`, six
-minutes on an H200 and 16 cores, 32,848 steps of 256 faces): every picture it sees is fresh. Nearly half are faces of nobody, two training
-faces blended into one (`blends.py`), because a net learns 18,017 faces by heart; others are in bad light, disguised, or as they are. A public face net with
+minutes on an H200 and 16 cores, 32,848 steps of 256 faces by its log; it ends by the clock, so on a slower card it is a shorter training): every
+picture it sees is fresh. Nearly half are faces of nobody, two training faces blended into one (`blends.py`), because a net learns {round(len(train) + young, -3):,} faces by heart; others are in bad light, disguised, or as they are. A public face net with
 heads made here is asked about each and its mirror image (Beyer et al. 2022), and the student follows a blend of label and opinion (Gao et al. 2017, 2018; Hinton et al.
 2015), predicts the teacher's features with a layer that is thrown away (Romero et al. 2015), and is judged at 18, 21 and 25 as well. Opinions about a face come
 from heads that did not see its label; labels that they contradict by more than 20 years weigh a tenth, labels of grown people half. Where a view is disguised, the
-teacher saw it as it was before. Without a GPU `train_age.py` does the same in two rounds on views that are rendered beforehand (`render_views.py`), with a sixth of the
-pictures; versions 2 to 5 were made on such views, in two and three rounds. One linear layer on the last map learned what is covered (`train_covers.py`).
+teacher saw it as it was before. Without a GPU `train_age.py` does the same in two rounds on views that are rendered beforehand (`render_views.py`: of each picture {render_views.RENDERED[0]} views, and {render_views.RENDERED[1]} blends
+that begin with it, the teacher asked once about each), with a sixth of the pictures; versions 2 to 5 were made on such views, in one to three rounds. One linear layer on the last map learned what is covered (`train_covers.py`).
 Portraits are 12 % of the faces drawn, Asian adults come more often, averaged weights ship.
 Detector: anchor-free, three levels (after FCOS, Tian et al. 2019), focal and IoU losses, negatives drawn by how badly the
 net judges them; version 2 went on from version 1 (`train_detector.py --start`) with coloured light, too much and too little of it, more turn, smaller faces, and heads upside down as
-none. Near-duplicates (thumbnails that correlate above 0.97) share one side of the split. Validation images are never trained on and did not choose the
-checkpoint (the last one ships).
+none; version 3 has the same weights in integers, in which small faces lose some of their score, and version 4 lifts the score of small faces by a
+rule (`SMALL_FACES`) that was set by hand on the photos of the table above, at the price of false finds (its last rows). Near-duplicates (thumbnails that correlate above 0.97) share one side of the split. Validation images are never trained on and did not choose the
+checkpoint (the last one ships). They did choose the size of the net, the age that policies ask for, the point from which a face is covered, and
+confidence and temperature of the policies; and a teacher's head that judged one of the net's training chips had their labels among its own.
 
 ### Run again
 
@@ -267,23 +320,28 @@ steps: its first run shared the time with the two smaller nets of the next table
 
 ### Size and side
 
-`sizes.py`. The first three nets learnt from the very same batches, in one run of `train_age_gpu.py` of half the length; the others went on from the
-shipped net for five epochs on rendered views, each with chips of another side, 80 pixels among them: a net that has to get used to another side does not
-catch up with one that was trained for it in so short a time, so that these rows compare the sides with one another only roughly. A net of half the
-multiplications errs by a tenth of a year more; smaller chips lose more than they save; larger ones gain nothing for half as many instructions again.
+`sizes.py`, in torch. The first three nets learnt from the very same batches, in one run of `train_age_gpu.py` of half the length; they differ in width,
+depth and features together. The others went on from the shipped net for five epochs on rendered views, each with chips of another side, 80 pixels
+among them (by an option of `train_age.py` that is gone since): a net that has to get used to another side does not catch up with one that was
+trained for it in so short a time, so these rows compare the sides with one another only roughly. What ships costs {trials.ratio("instructions", "gpu1-large", "gpu1-small"):.1f} times
+the instructions of a net of the first version's size on a Cortex-A76, and {trials.ratio("multiply_adds", "gpu1-large", "gpu1-small"):.1f} times the multiply-adds (that net at 80 pixels stands twice, counted on two
+days). A net of {100 * trials.ratio("multiply_adds", "gpu1-middle", "gpu1-large"):.0f} % of the multiplications errs by {trials.more("mae", "gpu1-middle", "gpu1-large"):.2f} years more; smaller chips lose more than they save; larger ones gain nothing for
+{100 * trials.ratio("instructions", "side96", "side80") - 100:.0f} and {100 * trials.ratio("instructions", "side112", "side80") - 100:.0f} % more instructions.
 
 {trials.table()}
 
 ### How far over the limit
 
-A gate for people of 18 asks how sure the net is of 21 (`sure_age`), which costs fewer adults an ID check where as few minors pass. `margin.py`, single
-pictures, adults of the validation chips asked for ID:
+A gate for people of 18 asks how sure the net is of 21 (`sure_age`). `margin.py`, single pictures, in ONNX Runtime, adults of the validation chips asked
+for ID. By single pictures it pays for nets that doubt in the wrong place (versions 1 and 5), and changes little for the one that ships. {margin.by_visits()}
 
 {margin.table()}
 
 ### Mean or median
 
-The gate takes the median of the distribution for the estimated age, and the likeliest group for the group (`mean_or_median.py`, {statistics["chips"]} chips). Groups right:
+The gate takes the median of the distribution for the estimated age, and the likeliest group for the group (`mean_or_median.py`,
+{statistics["chips"]} chips, each counted once, in ONNX Runtime). By the estimate alone, which is better depends on how many of 13 to 17 pass; at the decision, which
+asks for the confidence as well, it is the median where few do: {margin.statistics_in_words()}. Groups right:
 {groups_right}. Adults of 25 and over under the limit that {", ".join(f"{100 * s:.0f}" for s in statistics["passing_13_17"])} % of those of 13 to 17 pass:
 
 | estimate | MAE, years |{"".join(f" {100 * s:.0f} % pass |" for s in statistics["passing_13_17"])}
@@ -293,7 +351,8 @@ The gate takes the median of the distribution for the estimated age, and the lik
 
 ### What further frames of a visit add
 
-`fusion.py`, {pooled["chips"]} chips, MAE {pooled["mae"]:.3f} years. Errors of two views of a face go together:
+`fusion.py`, {pooled["chips"]} chips, in ONNX Runtime, equal weights, MAE {pooled["mae"]:.3f} years. Turn is in the plane of the picture, and distance a tighter or
+wider cut of the same photo: chips have no other. Errors of two views of a face go together:
 
 | the same face again | MAE | correlation of the errors | MAE of both pooled |
 |---|---|---|---|
@@ -301,6 +360,10 @@ The gate takes the median of the distribution for the estimated age, and the lik
 
 {"; ".join(f"{name}: {value:.3f}" for name, value in pooled["together"].items())}. So the gate mirrors every other frame, which
 costs nothing, and waits for no particular turn or distance.
+
+Weights by light and focus (0.2 to 1, `src/quality.rs`), on {weighted["visits"]} visits of {weighted["frames"]} frames that are blurred, dark and noisy by chance
+({100 * weighted["not_judged"]:.0f} % of them not judged): MAE {", ".join(f"{value:.3f} years by {name}" for name, value in weighted["mae"].items())}; the gate's minus equal weights
+{weighted["interval"][0]:+.3f} to {weighted["interval"][1]:+.3f} years with 95 % confidence.
 
 ## Changelog of the models
 

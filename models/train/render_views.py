@@ -1,6 +1,6 @@
 """Renders all that `train_age.py` learns from, on all cores: views in bad light, blended faces, and the teacher's look at the plain faces.
 
-`python render_views.py --views 3 --blends 7`; goes on where it was stopped. A view of all faces costs seven minutes of one core, most of it the teacher's.
+Goes on where it was stopped. A view of all faces costs seven minutes of one core, most of it the teacher's.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import blends
 import views
 
 PLAIN = -1
+# Views of each face, and blends that begin with it, unless others are asked for.
+RENDERED = (3, 7)
 faces: views.Faces
 
 
@@ -29,8 +31,8 @@ def render(number: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--views", type=int, default=3, help=f"at most {views.VIEWS}")
-    parser.add_argument("--blends", type=int, default=7, help=f"at most {views.BLENDS}")
+    parser.add_argument("--views", type=int, default=RENDERED[0], help=f"at most {views.VIEWS}")
+    parser.add_argument("--blends", type=int, default=RENDERED[1], help=f"at most {views.BLENDS}")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     args = parser.parse_args()
     if not (1 <= args.views <= views.VIEWS and 1 <= args.blends <= views.BLENDS):

@@ -55,6 +55,18 @@ def measure(name: str, pixels: np.ndarray, labels: np.ndarray, train: np.ndarray
             "instructions": round(instructions(target), 1), "mae": round(found["mae"], 3), "groups": round(found["group"], 4), "gender": round(found["gender"], 4), "chips": len(held)}
 
 
+def ratio(key: str, one: str, other: str) -> float:
+    """How many times as much one trial has of something as another."""
+    found = json.loads(RESULT.read_text())
+    return found[one][key] / found[other][key]
+
+
+def more(key: str, one: str, other: str) -> float:
+    """How much more."""
+    found = json.loads(RESULT.read_text())
+    return found[one][key] - found[other][key]
+
+
 def table() -> str:
     """The rows of the model card."""
     found = json.loads(RESULT.read_text())
