@@ -308,7 +308,8 @@ pub struct DetectArgs {
     /// Pictures, or folders of pictures.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Write the faces as JSON: path to a list of {score, box, landmarks, liveness}.
+    /// Write the faces as JSON: path to a list of {score, box, landmarks, liveness}, and `flaw` where a gate as shipped would not judge that
+    /// face as its visitor: TooFar, OutsideFrame, or LookingAway (turned, or tilted). Light, focus and covers are not looked at.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write the pictures with boxes and landmarks drawn in.
@@ -362,9 +363,10 @@ pub struct EvaluateArgs {
     /// Write the figures as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write one line a picture as CSV: path, true age, estimated age, P(age >= 18), P(age >= 25), P(female), how likely mouth and eyes
-    /// are covered, the weight of the view by light and focus (0: not judged); and, where the policy was made for this model, how
-    /// sure it is of the age that the policy asks for, and whether the age alone is old enough.
+    /// Write one line for each picture in which a face was found, as CSV: path, true age, estimated age, P(age >= 18), P(age >= 25) and P(female) as the
+    /// model says; how likely mouth and eyes are covered (above 0.5 the view is not judged); the weight of the view by light and focus (0: not
+    /// judged). And, where the policy was made for this model, P(age >= the policy's `sure_age`) at its temperature, which `confidence` is
+    /// compared with, and whether the age alone is old enough, whatever the view is like.
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
     /// Write a report (HTML, JSON, CSV) to this folder.

@@ -1,5 +1,6 @@
 """The shipped policies at the decision, by age, gender and ethnicity, as their own files have it: tables for the model card."""
 
+import math
 import tomllib
 
 from common import ROOT
@@ -14,7 +15,7 @@ def evidence() -> dict[str, dict]:
 def _let_in(group: dict | None) -> str:
     if group is None or "false_accept" not in group:
         return "-"
-    return f"{100 * group['false_accept']:.1f} % of {group['minors']}, at most {100 * group['false_accept_high']:.1f}"
+    return f"{100 * group['false_accept']:.1f} % of {group['minors']}, at most {math.ceil(1000 * group['false_accept_high']) / 10:.1f}"
 
 
 def _asked(group: dict | None) -> str:
@@ -34,7 +35,7 @@ def table() -> str:
     first = next(iter(found.values()))
     heads = [f"{name}: {what}" for name in found for what in ("let in", "adults asked")]
     lines = [f"| | {' | '.join(heads)} | views refused (in half the light) |", "|---" * (len(heads) + 2) + "|"]
-    share = lambda row: f"{100 * row['share']:.1f} % of {row['people']}, at most {100 * row['high']:.1f}" if row else "-"
+    share = lambda row: f"{100 * row['share']:.1f} % of {row['people']}, at most {math.ceil(1000 * row['high']) / 10:.1f}" if row else "-"
     refused = {g["name"]: f"{100 * g['views_refused']:.1f} % ({100 * g['views_refused_half_light']:.1f})" for g in first["groups"]}
     for band in first["minors_by_age"]:
         cells = [cell for e in found.values() for cell in (share(_by_age(e["minors_by_age"], band["ages"])), "-")]
@@ -56,4 +57,5 @@ def sources() -> str:
     found = evidence()["balanced"]
     each = [f"{s['name']}: {_let_in(s)} let in; {s['adults']} adults, {s['adults_over_challenge']} of them of the challenge age and over, {_asked(s)} asked" for s in found["sources"]]
     return (f"The balanced policy rests on {found['minors']} people under its limit, {found['false_accept_people']} of them of 13 to 17, the rest children. By source: {'. '.join(each)}. "
-            "So of the portraits nobody is let in, minor or adult, nearly all of whose adults are under 25 and Asian; they weigh on \"asian\" above, where the figure in brackets is the chips' alone but for the few older.")
+            "Nobody of the portraits is let in, minor or adult, by any of the three. Nearly all of their adults are under 25 and Asian, so they raise the share of asian adults who are "
+            "asked, but not the one in brackets. Whoever has pictures at several ages is in several of the bands, so these add up to a few people more than there are.")

@@ -77,7 +77,7 @@ figure is of people that training never saw. The peer stands at the limit where 
 |---|---|---|---|---|
 {rows([column["apcer"] for column in beside])}
 {left}
-**What another limit would bring**, by the probability of one frame. People in rooms and the one real phone lie where the other lies: there is no limit at which
+**What another limit would bring**, by the net's own probability of one frame (a policy's confidence is compared with it after temperature and offset). People in rooms and the one real phone lie where the other lies: there is no limit at which
 few of both are judged wrongly. More scenes and more epochs (a version that was not shipped) moved the simulated attacks, but not this; what is lacking is
 photos of more people in hard light, of which training has few.
 
@@ -85,7 +85,7 @@ photos of more people in hard light, of which training has few.
 |---|{"---|" * len(columns)}
 {limits}
 
-| living people by group, balanced policy | BPCER |
+| living people by group, balanced policy; composed: other scenes, of chips with labels | BPCER |
 |---|---|
 {rows([f["bpcer_by_group"]])}
 """

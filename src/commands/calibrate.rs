@@ -311,7 +311,7 @@ fn sentences(policy: &Policy, e: &PolicyEvidence) -> Vec<String> {
     let by_age = |g: &GroupShare| g.name.starts_with(|c: char| c.is_ascii_digit());
     let let_in = |g: &GroupShare| {
         let (share, high) = (g.false_accept?, g.false_accept_high?);
-        Some(format!("{} ({}; {})", per_thousand(share), g.minors, per_thousand(high)))
+        Some(format!("{} ({}; {:.0})", per_thousand(share), g.minors, (high * 1e3).ceil()))
     };
     let passing = of_groups(&|g| let_in(g).filter(|_| !by_age(g)));
     if !passing.is_empty() {

@@ -59,7 +59,10 @@ pub fn run(args: &CheckArgs) -> Outcome {
             let (detector, age, liveness, _) = judge.runs();
             list.good("face detector", &format!("{}, runs in {detector}", judge.detector_model()));
             list.good("age model", &format!("{}, runs in {age}", judge.age_model()));
-            list.good("policy", &judge.policy_statement());
+            match judge.doubt_about_figures() {
+                None => list.good("policy", &judge.policy_statement()),
+                Some(_) => list.note("policy", &judge.policy_statement()),
+            }
             match (judge.liveness_model(), judge.liveness_statement()) {
                 (Some(model), Some(line)) => {
                     let runs = liveness.unwrap_or_default();

@@ -35,7 +35,7 @@ struct FaceJson {
     bounds: [f32; 4],
     landmarks: [[f32; 2]; 5],
     liveness: f32,
-    /// What a gate would say of size, place and pose, by the limits as shipped; absent: nothing.
+    /// Why a gate with the limits as shipped would not judge it as its visitor, by size, place and pose; as a companion it counts all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     flaw: Option<Flaw>,
 }
@@ -230,7 +230,7 @@ fn print_faces(path: &Path, faces: &[Found]) {
             b.x1,
             b.y1,
             points.join(" "),
-            flaw.map_or_else(String::new, |flaw| format!("  not judged: {}", flaw.label()))
+            flaw.map_or_else(String::new, |flaw| format!("  no visitor: {}", flaw.label()))
         );
     }
 }

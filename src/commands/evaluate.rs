@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Exit, Outcome, labelled};
 use crate::{
     cli::EvaluateArgs,
+    complain,
     config::{Config, load_policy},
     evaluate::{
         Eyes, Readings,
@@ -24,6 +25,7 @@ use crate::{
     measured::{MeasuredWith, Models, statement},
     out,
     policy::Policy,
+    quality::QualityLimits,
     say,
 };
 
@@ -65,7 +67,7 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     };
     let ages = match has_ages {
         false => None,
-        true => Some(ages(args, &eyes)?),
+        true => Some(ages(args, &eyes, &config.quality)?),
     };
     if let Some((figures, ..)) = &ages {
         out::write(format_args!("{figures}"), "");
@@ -80,7 +82,12 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     match (ages, args.report.as_deref()) {
         (Some((figures, readings, sources)), folder) => {
             if let Some(path) = &args.predictions {
-                let judging = policy.foreign_to(&eyes.age.identity().to_string()).is_none().then_some(&policy);
+                let read_by = eyes.age.identity().to_string();
+                let made_for = policy.foreign_to(&read_by);
+                if let Some(made_for) = made_for {
+                    complain!("the policy was made for the age model {made_for}: `sure` and `old_enough` stay empty");
+                }
+                let judging = made_for.is_none().then_some(&policy);
                 let text = predictions(&readings, judging);
                 made::write_file(path, text.as_bytes(), |before| before.starts_with(PREDICTIONS_BEFORE))?;
             }
@@ -100,10 +107,14 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
 }
 
 /// Reads the ages of all pictures.
-fn ages(args: &EvaluateArgs, eyes: &Eyes) -> Result<(Figures, Readings, Vec<Source>), Box<dyn Error>> {
+fn ages(
+    args: &EvaluateArgs,
+    eyes: &Eyes,
+    quality: &QualityLimits,
+) -> Result<(Figures, Readings, Vec<Source>), Box<dyn Error>> {
     let set = labelled::open(&args.data)?;
     let sources = set.sources.clone();
-    let readings = read_all(eyes, set)?;
+    let readings = read_all(eyes, set, quality)?;
     let figures = Figures::of(&readings, eyes.age.identity()).ok_or_else(|| readings.nothing_read())?;
     Ok((figures, readings, sources))
 }

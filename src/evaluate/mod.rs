@@ -143,7 +143,7 @@ pub struct Reading {
     pub female: f32,
     /// What of the face is hidden.
     pub covered: Covered,
-    /// What the gate would say of its light and focus, by the limits as shipped.
+    /// What the gate would say of its light and focus.
     pub quality: Quality,
     /// Number of the person: pictures that count once have the same.
     pub person: usize,
@@ -168,7 +168,7 @@ pub struct Readings {
 ///
 /// # Errors
 /// The first model failure; unreadable pictures are counted in [`Readings::rejected`] instead.
-pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
+pub fn read_all(eyes: &Eyes, set: Dataset, limits: &QualityLimits) -> Result<Readings, ModelError> {
     enum Outcome {
         Read(Box<Reading>, Thumbnail),
         Faceless(Sample),
@@ -186,7 +186,7 @@ pub fn read_all(eyes: &Eyes, set: Dataset) -> Result<Readings, ModelError> {
                     None => Outcome::Faceless(sample),
                     Some(chip) => {
                         let FaceReading { age, female, covered } = eyes.age.read(&chip)?;
-                        let quality = quality::pixels(&chip, &QualityLimits::default());
+                        let quality = quality::pixels(&chip, limits);
                         let reading = Reading { sample, estimate: age, female, covered, quality, person: 0 };
                         Outcome::Read(Box::new(reading), Thumbnail::of(&picture))
                     }
