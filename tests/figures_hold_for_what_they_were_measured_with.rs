@@ -53,6 +53,7 @@ fn check_shows_the_figures_of_an_untouched_policy() {
     policy(folder.path(), |text| text);
     let line = policy_line(folder.path(), "");
     assert!(line.contains("of adults asked for ID") && !line.contains("do not hold"), "{line}");
+    assert!(line.starts_with("ok "), "{line}");
 }
 
 #[test]
@@ -68,6 +69,7 @@ fn check_names_what_was_edited_by_hand_instead_of_figures() {
             "{line}"
         );
         assert!(!line.contains("asked for ID"), "{line}");
+        assert!(line.starts_with("note "), "nobody takes it for all right: {line}");
     }
 }
 

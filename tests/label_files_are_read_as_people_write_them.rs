@@ -198,8 +198,21 @@ fn predictions_say_what_the_policy_makes_of_each_picture_where_it_was_made_for_t
             assert!((6..9).all(|k| (0.0..=1.0).contains(&number(k))), "{row:?}");
         }
     }
+    // What is judged goes by the configuration that is given.
+    let weights = |limit: &str| {
+        std::fs::write(folder.path().join("gate.toml"), format!("[quality]\nmin_sharpness = 0.0\nmin_contrast = {limit}\n")).unwrap();
+        let rows = rows(&["--config", "gate.toml"]);
+        rows.iter().map(|row| row[8].parse::<f64>().unwrap()).collect::<Vec<_>>()
+    };
+    assert!(weights("1.0").iter().any(|weight| *weight > 0.0));
+    assert!(weights("100.0").iter().all(|weight| *weight == 0.0));
     let foreign = "threshold_age = 18\nchallenge_age = 18\nconfidence = 0.5\nmodel = \"agegate-age-estimator/1/0123456789abcdef\"\n";
     std::fs::write(folder.path().join("policy.toml"), foreign).unwrap();
     let said = rows(&["--policy", "policy.toml"]);
     assert!(said.iter().all(|row| row[9].is_empty() && row[10].is_empty()), "{said:?}");
+    let output = agegate(
+        folder.path(),
+        &["evaluate", "--aligned-dataset", "set", "--predictions", "p.csv", "--policy", "policy.toml"],
+    );
+    assert!(text(&output.stderr).contains("`sure` and `old_enough` stay empty"), "{}", text(&output.stderr));
 }
