@@ -200,7 +200,11 @@ fn predictions_say_what_the_policy_makes_of_each_picture_where_it_was_made_for_t
     }
     // What is judged goes by the configuration that is given.
     let weights = |limit: &str| {
-        std::fs::write(folder.path().join("gate.toml"), format!("[quality]\nmin_sharpness = 0.0\nmin_contrast = {limit}\n")).unwrap();
+        std::fs::write(
+            folder.path().join("gate.toml"),
+            format!("[quality]\nmin_sharpness = 0.0\nmin_contrast = {limit}\n"),
+        )
+        .unwrap();
         let rows = rows(&["--config", "gate.toml"]);
         rows.iter().map(|row| row[8].parse::<f64>().unwrap()).collect::<Vec<_>>()
     };
