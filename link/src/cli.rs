@@ -227,18 +227,13 @@ fn check_log(config: &Config) -> Result<String, String> {
     let records = match (queue::head(folder), cursor.seq) {
         (Some(head), _) => format!("{head} records"),
         (None, 0) => "no record yet".into(),
-        (None, last) => format!("records up to {last}"),
+        (None, last) => {
+            let gone = "`head` is missing or damaged, though there is a record";
+            faults.insert(0, format!("{gone} {last}: `agegate log verify` says what is lost"));
+            format!("records up to {last}")
+        }
     };
     let found = format!("{}, {} files, {records}", folder.display(), names.len());
-    if queue::head(folder).is_none() && cursor.seq > 0 {
-        let last = cursor.seq;
-        faults.insert(
-            0,
-            format!(
-                "`head` is missing or damaged, though there is a record {last}: `agegate log verify` says what is lost"
-            ),
-        );
-    }
     match faults.as_slice() {
         [] => Ok(found),
         [only] => Err(format!("{found}; it is not whole: {only}")),

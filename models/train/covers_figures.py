@@ -5,15 +5,12 @@ called covered was set on these very plain chips, a third of them blurred (one i
 others are. Writes shares of `agegate evaluate --aligned --predictions`.
 """
 
-import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 
 from common import ROOT, SEED, WORK, load_chips, near_duplicate_groups, split
-from teenagers import AGEGATE, write
+from teenagers import predictions, write
 from train_covers import KINDS, drawn
 
 RESULT = ROOT / "models" / "covers.json"
@@ -21,12 +18,9 @@ RESULT = ROOT / "models" / "covers.json"
 
 def called(kind: str, chips: np.ndarray, ages: np.ndarray) -> tuple[float, float, float]:
     """Shares of these chips, drawn over, whose mouth, whose eyes, and whose mouth or eyes are called covered."""
-    rng, folder, target = np.random.default_rng(SEED + 31 + KINDS.index(kind)), WORK / "covered" / kind, WORK / "covered.csv"
+    rng, folder = np.random.default_rng(SEED + 31 + KINDS.index(kind)), WORK / "covered" / kind
     write(folder, np.stack([drawn(kind, chip, rng) for chip in chips]), ages, np.array([kind] * len(chips)))
-    run = subprocess.run([str(AGEGATE), "evaluate", "--dataset", str(folder / "labels.csv"), "--aligned", "--predictions", str(target)], capture_output=True, text=True)
-    if run.returncode not in (0, 1):
-        sys.exit(f"agegate evaluate: {run.stderr}")
-    rows = list(csv.DictReader(target.open()))
+    rows = predictions(folder / "labels.csv", "--aligned").values()
     mouth, eyes = (np.array([float(r[part]) > 0.5 for r in rows]) for part in ("mouth_covered", "eyes_covered"))
     return float(mouth.mean()), float(eyes.mean()), float((mouth | eyes).mean())
 

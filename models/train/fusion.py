@@ -5,10 +5,7 @@ aside, small and brighter; the distributions are pooled with equal weights, and 
 unlike quality, pooled once with equal weights and once with the gate's (`quality::pixels`, read off `agegate evaluate --predictions`).
 """
 
-import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 
 import cv2
@@ -17,7 +14,7 @@ import numpy as np
 from common import CACHE_SIDE, ROOT, SEED, WORK, load_chips, near_duplicate_groups, split
 from mean_or_median import distributions
 from onnx_files import median
-from teenagers import AGEGATE, write
+from teenagers import predictions, write
 
 RESULT = ROOT / "models" / "fusion.json"
 HALF = CACHE_SIDE / 2
@@ -63,13 +60,10 @@ def worse(chip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def weights(frames: list[np.ndarray]) -> np.ndarray:
     """The weight that the gate gives each chip, 0 for one that it does not judge."""
-    folder, target = WORK / "frames", WORK / "frames.csv"
+    folder = WORK / "frames"
     write(folder, np.stack(frames), np.full(len(frames), 30), np.array(["frame"] * len(frames)))
-    run = subprocess.run([str(AGEGATE), "evaluate", "--dataset", str(folder / "labels.csv"), "--aligned", "--predictions", str(target)], capture_output=True, text=True)
-    if run.returncode not in (0, 1):
-        sys.exit(f"agegate evaluate: {run.stderr}")
-    found = {row["path"].rsplit("/", 1)[-1]: float(row["weight"]) for row in csv.DictReader(target.open())}
-    return np.array([found[f"frame-{i}.png"] for i in range(len(frames))])
+    found = predictions(folder / "labels.csv", "--aligned")
+    return np.array([float(found[f"frame-{i}.png"]["weight"]) for i in range(len(frames))])
 
 
 def by_weight(chips: list[np.ndarray], age: np.ndarray) -> dict:

@@ -7,14 +7,12 @@ how far outside it, and what would be decided. None of them was trained on by th
 
 import csv
 import json
-import subprocess
-import sys
 import tarfile
 
 import numpy as np
 
 from common import ROOT, WORK, data_dir
-from teenagers import AGEGATE
+from teenagers import predictions
 
 RESULT = ROOT / "models" / "rooms.json"
 CHALLENGE = 25
@@ -30,11 +28,7 @@ def main() -> None:
     decades = {row["path"]: ends(row["age_group"]) for row in rows}
     with (folder / "ranges.csv").open("w") as labels:
         labels.write("path,age\n" + "".join(f"{path},{low}-{high}\n" for path, (low, high) in decades.items()))
-    target = WORK / "rooms.csv"
-    run = subprocess.run([str(AGEGATE), "evaluate", "--dataset", str(folder / "ranges.csv"), "--predictions", str(target)], capture_output=True, text=True)
-    if run.returncode not in (0, 1):
-        sys.exit(f"agegate evaluate: {run.stderr}")
-    found = {row["path"].rsplit("/", 1)[-1]: row for row in csv.DictReader(target.open())}
+    found = predictions(folder / "ranges.csv")
     result = {"pictures": len(rows), "found": len(found), "decades": {}}
     for low, high in sorted(set(decades.values())):
         mine = [found[path] for path, decade in decades.items() if decade == (low, high) and path in found]

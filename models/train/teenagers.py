@@ -37,6 +37,15 @@ def write(folder: Path, pixels: np.ndarray, ages: np.ndarray, groups: np.ndarray
             labels.write(f"{name},{round(float(age))}\n")
 
 
+def predictions(labels: Path, *more: str) -> dict[str, dict[str, str]]:
+    """What the release binary says of the pictures of a label file, by file name (`agegate evaluate --predictions`)."""
+    target = WORK / "predictions-of.csv"
+    said = subprocess.run([str(AGEGATE), "evaluate", "--dataset", str(labels), "--predictions", str(target), *more], capture_output=True, text=True)
+    if said.returncode not in (0, 1):
+        sys.exit(f"agegate evaluate: {said.stderr}")
+    return {os.path.basename(row["path"]): row for row in csv.DictReader(target.open())}
+
+
 def deciding(policy: Path) -> Path:
     """The values of a policy that decide, alone: how figures are kept beside them differs between versions."""
     values = tomllib.loads(policy.read_text())
@@ -68,15 +77,11 @@ def judged(folder: Path, model: Path | None, policy: Path | None = None) -> dict
     this model (without one: the shipped policy)."""
     if model and len(onnx.load(model).graph.output) < 3:
         return judged_in_float(folder, model, policy)
-    target = WORK / "teenagers.csv"
     more = ["--age-model", str(model)] if model else []
     more += ["--policy", str(deciding(policy))] if policy else []
-    said = subprocess.run([str(AGEGATE), "evaluate", "--dataset", str(folder / "labels.csv"), "--aligned", "--predictions", str(target), *more], capture_output=True, text=True)
-    if said.returncode not in (0, 1):
-        sys.exit(f"agegate evaluate: {said.stderr}")
-    rows = list(csv.DictReader(target.open()))
     enough = {"true": True, "false": False, "": None}
-    return {os.path.basename(r["path"]): (float(r["estimate"]), enough[r["old_enough"]]) for r in rows}
+    rows = predictions(folder / "labels.csv", "--aligned", *more)
+    return {name: (float(row["estimate"]), enough[row["old_enough"]]) for name, row in rows.items()}
 
 
 def minors() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
