@@ -8,7 +8,6 @@ Figures in running text are computed here, but for those of a run that is over (
 import csv
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -32,6 +31,7 @@ import sizes as trials
 from common import ROOT, WORK, load_chips, near_duplicate_groups, split
 from detector_net import iou
 from onnx_files import median, run, session
+from teenagers import predictions
 
 sys.path.insert(0, str(ROOT / "scripts"))
 from readme import replace_block  # noqa: E402
@@ -90,9 +90,7 @@ def runtimes_agree() -> tuple[float, float, int]:
         name = names[i].replace(".jpg.chip.jpg", ".png")
         cv2.imwrite(str(folder / name), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         expected[name], true[name] = median(run(model, metadata, small)[0][0]), labels[i, 0]
-    predictions = WORK / "predictions.csv"
-    agegate("evaluate", "--dataset", str(folder), "--aligned", "--predictions", str(predictions))
-    found = {os.path.basename(r["path"]): float(r["estimate"]) for r in csv.DictReader(predictions.open())}
+    found = {name: float(row["estimate"]) for name, row in predictions(folder, "--aligned").items()}
     error = lambda estimates: np.mean([abs(estimates[name] - true[name]) for name in found])
     return error(found) - error(expected), max(abs(found[name] - expected[name]) for name in found), len(found)
 
